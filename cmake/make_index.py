@@ -1,0 +1,95 @@
+"""Writes the indexes of operators and kernels from the files that the build found.
+
+Usage: make_index.py ops|kernels OUTPUT SOURCE...
+
+An operator file engine/ops/<family>.cc defines `const OpTable <family>_ops`. A kernel file
+engine/kernels/<family>/<name>.cc defines `const kernels::<Name> <name>` in each ISA's namespace,
+where <Name> is <name> in CamelCase, declared with its accessor in engine/kernels/<family>/*.h.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ISAS = {"baseline": "kBaseline", "avx2": "kAvx2", "avx512": "kAvx512"}
+
+
+def ops_index(sources: list[Path]) -> str:
+    """The table of operator tables."""
+    names = sorted(f"{source.stem}_ops" for source in sources)
+    externs = "\n".join(f"extern const OpTable {name};" for name in names)
+    entries = ",\n    ".join(f"&{name}" for name in names)
+    return f"""// Generated from the files of engine/ops.
+#include "engine/graph/op.h"
+
+namespace lanewise {{
+{externs}
+namespace {{
+const OpTable* const kTables[] = {{
+    {entries},
+}};
+}}  // namespace
+extern const std::span<const OpTable* const> kOpTables;
+const std::span<const OpTable* const> kOpTables = kTables;
+}}  // namespace lanewise
+"""
+
+
+def isas_of(source: Path) -> list[str]:
+    """The ISAs named in the first line of a kernel file."""
+    first = source.read_text(encoding="utf-8").splitlines()[0]
+    if not first.startswith("// isas:"):
+        raise SystemExit(f"{source}: the first line must be '// isas: baseline ...'")
+    isas = first.removeprefix("// isas:").split()
+    unknown = [isa for isa in isas if isa not in ISAS]
+    if unknown or "baseline" not in isas:
+        raise SystemExit(f"{source}: ISAs must be among {list(ISAS)} and include baseline")
+    return isas
+
+
+def kernels_index(sources: list[Path]) -> str:
+    """The accessor of each kernel row: the widest version at or below the ISA asked for."""
+    headers = sorted({h for source in sources for h in source.parent.glob("*.h")})
+    includes = "\n".join(f'#include "{header.as_posix()}"' for header in headers)
+    externs, accessors = [], []
+    for source in sorted(sources):
+        name = source.stem
+        row = "".join(part.capitalize() for part in name.split("_"))
+        cases = []
+        for isa in reversed(isas_of(source)):
+            wide = isa != "baseline"
+            guard = f"#if defined(LANEWISE_HAS_{isa.upper()})\n" if wide else ""
+            end = "\n#endif" if wide else ""
+            externs.append(
+                f"{guard}namespace {isa} {{ extern const kernels::{row} {name}; }}{end}"
+            )
+            test = f"if (isa >= Isa::{ISAS[isa]}) " if wide else "(void)isa;\n  "
+            cases.append(f"{guard}  {test}return {isa}::{name};{end}")
+        body = "\n".join(cases)
+        accessors.append(f"const {row}& kernels::{name}(Isa isa) {{\n{body}\n}}")
+    accessor_text = "\n".join(a.replace("const ", "const kernels::", 1) for a in accessors)
+    return f"""// Generated from the files of engine/kernels.
+#include "engine/base/cpu.h"
+{includes}
+
+namespace lanewise {{
+{chr(10).join(externs)}
+{accessor_text}
+}}  // namespace lanewise
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Writes OUTPUT when its content changes."""
+    kind, output = arguments[0], Path(arguments[1])
+    root = Path.cwd()
+    sources = [Path(name).resolve().relative_to(root) for name in arguments[2:]]
+    text = ops_index(sources) if kind == "ops" else kernels_index(sources)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if not output.exists() or output.read_text(encoding="utf-8") != text:
+        output.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,81 @@
+// What an operator is: its schema, its shape rule and its CPU lowering, as constant data.
+// A file engine/ops/<family>.cc defines `extern const OpTable <family>_ops`; the build finds it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "engine/graph/context.h"
+#include "engine/graph/graph.h"
+
+namespace lanewise {
+
+enum class AttrType : std::uint8_t {
+  kInt, kFloat, kString, kInts, kFloats, kStrings, kTensor, kTensors, kGraph
+};
+
+// One attribute of the schema. `fallback` is what attr_* returns when the node lacks it; an
+// attribute that is `required` has none, and one that is optional without a default says so in doc.
+struct AttrDef {
+  std::string_view name = {};
+  AttrType type = AttrType::kInt;
+  std::string_view doc = {};
+  bool required = false;
+  std::int64_t int_default = 0;
+  float float_default = 0.0f;
+  std::string_view string_default = {};
+};
+
+// How an operator sees the layout of its activations (Layout in tensor.h).
+enum class LayoutRule : std::uint8_t {
+  kPlain,     // inputs and outputs row-major
+  kChannels,  // input 0 and output 0 channels-last (rank >= 3), the others row-major
+  kFollow,    // outputs, and inputs of the output's shape, share one layout, either one; an input
+              // that is broadcast may lie in the other (layout.h gives its strides)
+};
+
+struct OpDef {
+  std::string_view domain = {};  // "" is ai.onnx
+  std::string_view name = {};
+  std::string_view doc = {};  // one sentence, and the paper where there is one
+  int min_inputs = 1, max_inputs = 1;  // max < 0: variadic
+  int min_outputs = 1, max_outputs = 1;
+  std::span<const AttrDef> attributes = {};
+
+  // Gives each output its dtype and shape (context.h). Throws ModelError through context.fail.
+  void (*infer)(InferContext&) = nullptr;
+  // Picks algorithms, packs weights, books scratch memory; returns what runs.
+  Step (*lower)(LowerContext&) = nullptr;
+
+  LayoutRule layout = LayoutRule::kPlain;
+  // Bit i: output 0 may share the memory of input i when that input is not read afterwards and
+  // has as many bytes. An element is then read before the same element is written.
+  std::uint32_t inplace = 0;
+  // Output 0 is the bytes of input 0 under another shape: no step is needed.
+  bool view = false;
+  // The result is not a function of the inputs alone (random numbers): never folded.
+  bool impure = false;
+  // Handles float16/bfloat16 tensors itself. Without it, the engine computes in float32 and
+  // rounds once. Operators that only move or compare bytes set it.
+  bool any_float = false;
+  // Floating-point operations of one run, given inferred inputs and outputs; null means one per
+  // output element.
+  double (*flops)(const OpContext&, std::span<const ValueInfo> outputs) = nullptr;
+};
+
+struct OpTable {
+  std::span<const OpDef> ops;
+};
+
+// The definition, or null. Domain "ai.onnx" is the same as "".
+const OpDef* find_op(std::string_view domain, std::string_view name);
+
+// Every operator, ordered by domain and name.
+std::span<const OpDef* const> all_ops();
+
+// "Conv" or "com.microsoft:QLinearAdd".
+std::string op_name(const OpDef& op);
+
+}  // namespace lanewise

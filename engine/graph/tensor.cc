@@ -1,0 +1,67 @@
+// Making tensors and reading small ones.
+#include "engine/graph/tensor.h"
+
+#include <utility>
+
+#include "engine/base/buffer.h"
+#include "engine/base/error.h"
+
+namespace lanewise {
+
+Tensor Tensor::allocate(DType dtype, Shape shape) {
+  const std::int64_t elements = shape.elements();
+  const std::int64_t bytes =
+      checked_multiply(elements, static_cast<std::int64_t>(dtype_size(dtype)));
+  if (dtype == DType::kString) {
+    std::shared_ptr<std::string[]> strings(new std::string[static_cast<std::size_t>(elements)]);
+    return wrap(dtype, std::move(shape), strings.get(), strings);
+  }
+  std::shared_ptr<std::byte> owner = allocate_shared(static_cast<std::size_t>(bytes));
+  const void* data = owner.get();
+  return wrap(dtype, std::move(shape), data, std::move(owner));
+}
+
+Tensor Tensor::wrap(DType dtype, Shape shape, const void* data, std::shared_ptr<const void> owner) {
+  Tensor result;
+  result.dtype_ = dtype;
+  result.elements_ = shape.elements();
+  result.shape_ = std::move(shape);
+  result.data_ = data;
+  result.owner_ = std::move(owner);
+  return result;
+}
+
+Tensor Tensor::reshaped(Shape shape) const {
+  if (shape.elements() != elements_) {
+    throw ModelError("a tensor of shape " + shape_.str() + " does not fit the shape " + shape.str());
+  }
+  return wrap(dtype_, std::move(shape), data_, owner_);
+}
+
+std::vector<std::int64_t> Tensor::int_values() const {
+  std::vector<std::int64_t> result;
+  const bool ok = !is_floating(dtype_) && visit_scalar(dtype_, [&]<class T>(std::type_identity<T>) {
+    const T* values = as<T>();
+    result.reserve(static_cast<std::size_t>(elements_));
+    for (std::int64_t i = 0; i < elements_; ++i) result.push_back(static_cast<std::int64_t>(values[i]));
+  });
+  if (!ok) {
+    throw ModelError("expected integers, found a tensor of " + std::string(dtype_name(dtype_)));
+  }
+  return result;
+}
+
+std::vector<double> Tensor::float_values() const {
+  std::vector<double> result;
+  const bool ok = visit_scalar(dtype_, [&]<class T>(std::type_identity<T>) {
+    const T* values = as<T>();
+    result.reserve(static_cast<std::size_t>(elements_));
+    for (std::int64_t i = 0; i < elements_; ++i) result.push_back(static_cast<double>(values[i]));
+  });
+  if (!ok) {
+    throw ModelError("expected numbers, found a tensor of " + std::string(dtype_name(dtype_)));
+  }
+  return result;
+}
+
+}  // namespace lanewise

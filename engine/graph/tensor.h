@@ -1,0 +1,82 @@
+// An array with its element type and shape; the bytes are shared, never copied by assignment.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/dtype.h"
+#include "engine/base/shape.h"
+
+namespace lanewise {
+
+// How the bytes of a value of shape [N, C, spatial...] lie; the shape itself stays in ONNX order.
+enum class Layout : std::uint8_t {
+  kPlain,         // row-major in the shape's own order
+  kChannelsLast,  // row-major in the order N, spatial..., C
+};
+
+class Tensor {
+ public:
+  Tensor() = default;
+
+  // Uninitialised bytes of the library's own (strings are empty strings).
+  static Tensor allocate(DType dtype, Shape shape);
+  // A view of bytes that `owner` keeps alive.
+  static Tensor wrap(DType dtype, Shape shape, const void* data, std::shared_ptr<const void> owner);
+  // A rank-1 tensor (or a scalar) of the given values.
+  template <class T>
+  static Tensor from(std::span<const T> values);
+  template <class T>
+  static Tensor scalar(T value);
+
+  DType dtype() const { return dtype_; }
+  const Shape& shape() const { return shape_; }
+  std::int64_t elements() const { return elements_; }
+  std::size_t bytes() const { return static_cast<std::size_t>(elements_) * dtype_size(dtype_); }
+  bool defined() const { return dtype_ != DType::kUndefined; }
+
+  const void* data() const { return data_; }
+  // Writable only for a tensor that allocate() made.
+  void* mutable_data() { return const_cast<void*>(data_); }
+  template <class T>
+  const T* as() const { return static_cast<const T*>(data_); }
+  template <class T>
+  T* mutable_as() { return static_cast<T*>(mutable_data()); }
+  const std::shared_ptr<const void>& owner() const { return owner_; }
+
+  // The same bytes under another shape of as many elements.
+  Tensor reshaped(Shape shape) const;
+  // The values of an integer or bool tensor; throws ModelError for other types.
+  std::vector<std::int64_t> int_values() const;
+  // The values of a float32, float64, 16-bit float or integer tensor; throws ModelError else.
+  std::vector<double> float_values() const;
+
+ private:
+  DType dtype_ = DType::kUndefined;
+  Shape shape_;
+  std::int64_t elements_ = 0;
+  const void* data_ = nullptr;
+  std::shared_ptr<const void> owner_;
+};
+
+template <class T>
+Tensor Tensor::from(std::span<const T> values) {
+  Tensor result = allocate(kDTypeOf<T>, Shape{static_cast<std::int64_t>(values.size())});
+  std::copy(values.begin(), values.end(), result.mutable_as<T>());
+  return result;
+}
+
+template <class T>
+Tensor Tensor::scalar(T value) {
+  Tensor result = allocate(kDTypeOf<T>, Shape{});
+  *result.mutable_as<T>() = value;
+  return result;
+}
+
+}  // namespace lanewise
