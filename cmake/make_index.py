@@ -2,7 +2,8 @@
 
 Usage: make_index.py ops|kernels OUTPUT SOURCE...
 
-An operator file engine/ops/<family>.cc defines `const OpTable <family>_ops`. A kernel file
+An operator file engine/ops/<family>.cc defines `const OpTable <family>_ops`; files there without one
+hold what several operators share. A kernel file
 engine/kernels/<family>/<name>.cc defines `const kernels::<Name> <name>` in each ISA's namespace,
 where <Name> is <name> in CamelCase, declared with its accessor in engine/kernels/<family>/*.h.
 """
@@ -17,7 +18,11 @@ ISAS = {"baseline": "kBaseline", "avx2": "kAvx2", "avx512": "kAvx512"}
 
 def ops_index(sources: list[Path]) -> str:
     """The table of operator tables."""
-    names = sorted(f"{source.stem}_ops" for source in sources)
+    names = sorted(
+        f"{source.stem}_ops"
+        for source in sources
+        if f"const OpTable {source.stem}_ops" in source.read_text(encoding="utf-8")
+    )
     externs = "\n".join(f"extern const OpTable {name};" for name in names)
     entries = ",\n    ".join(f"&{name}" for name in names)
     return f"""// Generated from the files of engine/ops.
