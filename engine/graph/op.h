@@ -32,8 +32,8 @@ struct AttrDef {
 enum class LayoutRule : std::uint8_t {
   kPlain,     // inputs and outputs row-major
   kChannels,  // input 0 and output 0 channels-last (rank >= 3), the others row-major
-  kFollow,    // outputs, and inputs of the output's shape, share one layout, either one; an input
-              // that is broadcast may lie in the other (layout.h gives its strides)
+  kFollow,    // outputs, and inputs of the output's rank, share one layout, either one; inputs of
+              // lower rank are row-major (layout.h gives strides for broadcasting)
 };
 
 struct OpDef {
@@ -50,11 +50,15 @@ struct OpDef {
   Step (*lower)(LowerContext&) = nullptr;
 
   LayoutRule layout = LayoutRule::kPlain;
+  // For LayoutRule::kChannels: the inputs (bit i) that are channels-last when output 0 is.
+  std::uint32_t channels_inputs = 1;
   // Bit i: output 0 may share the memory of input i when that input is not read afterwards and
   // has as many bytes. An element is then read before the same element is written.
   std::uint32_t inplace = 0;
   // Output 0 is the bytes of input 0 under another shape: no step is needed.
   bool view = false;
+  // Reads the shape of input 0 and not its content (Shape, Size): folds before any data is there.
+  bool shape_only = false;
   // The result is not a function of the inputs alone (random numbers): never folded.
   bool impure = false;
   // Handles float16/bfloat16 tensors itself. Without it, the engine computes in float32 and
