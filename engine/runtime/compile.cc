@@ -1,0 +1,284 @@
+// From walked nodes to a segment: rewrite, lower, and place every value.
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "engine/passes/passes.h"
+#include "engine/runtime/memory.h"
+#include "engine/runtime/segment.h"
+
+namespace lanewise {
+namespace {
+
+// Packs weights into the shared cache when their source is a constant that lives as long as the
+// model, else privately: an address that is freed and given out again must not find old bytes.
+class PlanWeights final : public WeightCache {
+ public:
+  PlanWeights(SharedWeights& shared, const std::set<const void*>& lasting)
+      : shared_(shared), lasting_(lasting) {}
+  std::shared_ptr<const std::byte> get(const void* source, const std::string& key, std::size_t bytes,
+                                       const std::function<void(std::byte*)>& fill) override {
+    if (lasting_.contains(source)) return shared_.get(source, key, bytes, fill);
+    std::shared_ptr<std::byte> memory = allocate_shared(bytes);
+    fill(memory.get());
+    return memory;
+  }
+
+ private:
+  SharedWeights& shared_;
+  const std::set<const void*>& lasting_;
+};
+
+class Compiler {
+ public:
+  Compiler(const Graph& source, const Walk& walk, const Facts& facts, const Options& options,
+           SharedWeights& weights, const LowerContext::SubgraphCompiler& compile)
+      : source_(source), walk_(walk), facts_(facts), options_(options), weights_(weights), compile_(compile) {}
+
+  std::unique_ptr<Segment> run(const std::vector<ValueId>& results) {
+    specialize(results);
+    rewrite();
+    result_ids_ = results;
+    lower();
+    place();
+    return std::make_unique<Segment>(std::move(parts_));
+  }
+
+ private:
+  struct Root {
+    Place place;
+    int first = -1, last = -1;  // steps, for arena roots
+    std::size_t bytes = 0;
+    bool is_result = false;
+  };
+
+  void specialize(const std::vector<ValueId>& results);
+  void rewrite();
+  void lower();
+  void place();
+  void lower_node(const Node& node);
+  void share_bytes(const Node& node, int step);
+  void mark_results();
+  ValueInfo info(ValueId id) const;
+  int root_of(ValueId id) const { return roots_of_[static_cast<std::size_t>(id)]; }
+  int source_root(ValueId id);
+  void touch(ValueId id, int step);
+
+  const Graph& source_;
+  const Walk& walk_;
+  const Facts& facts_;
+  const Options& options_;
+  SharedWeights& weights_;
+  const LowerContext::SubgraphCompiler& compile_;
+
+  Graph graph_;
+  std::set<const void*> lasting_;
+  std::vector<ValueId> result_ids_;  // in the source's numbering, parallel to graph_.outputs
+  Segment::Parts parts_;
+  std::vector<int> roots_of_;  // for each value, the index of the memory it lies in
+  std::vector<Root> roots_;
+  std::vector<std::pair<const Node*, int>> steps_;  // nodes that became steps
+};
+
+void Compiler::specialize(const std::vector<ValueId>& results) {
+  graph_.values.reserve(source_.values.size() + 64);
+  for (std::size_t i = 0; i < source_.values.size(); ++i) {
+    const ValueInfo& fact = facts_.values[i];
+    Value value;
+    value.name = source_.values[i].name;
+    value.dtype = fact.dtype;
+    value.shape = fact.shape;
+    value.ranked = true;
+    value.constant = fact.content;
+    if (fact.content && facts_.fixed[i]) lasting_.insert(fact.content->data());
+    graph_.values.push_back(std::move(value));
+  }
+  for (int index : walk_.nodes) graph_.nodes.push_back(source_.nodes[static_cast<std::size_t>(index)]);
+  graph_.outputs = results;
+}
+
+void Compiler::rewrite() {
+  const ConstantMaker constants = [&](const void* source, const std::string& key,
+                                      const std::function<Tensor()>& make) {
+    if (!lasting_.contains(source)) return std::make_shared<const Tensor>(make());
+    auto constant = weights_.constant(source, key, make);
+    lasting_.insert(constant->data());
+    return constant;
+  };
+  remove_dead(graph_);
+  widen_floats(graph_, constants);
+  if (options_.fuse) {
+    fold_batch_norm(graph_, constants);
+    fuse_epilogues(graph_);
+  }
+  assign_layouts(graph_);
+}
+
+ValueInfo Compiler::info(ValueId id) const {
+  if (id == kNoValue) return {};
+  const Value& value = graph_.value(id);
+  return {value.dtype, value.shape, value.layout, value.constant};
+}
+
+// The memory of a value that no step of this segment makes: a constant, or one from before.
+int Compiler::source_root(ValueId id) {
+  int& root = roots_of_[static_cast<std::size_t>(id)];
+  if (root >= 0) return root;
+  Root made;
+  if (const auto& constant = graph_.value(id).constant) {
+    made.place = {Place::Kind::kConstant, parts_.constants.size()};
+    parts_.constants.push_back(constant);
+  } else {
+    made.place = {Place::Kind::kLive, parts_.live.size()};
+    parts_.live.push_back(id);
+  }
+  root = static_cast<int>(roots_.size());
+  roots_.push_back(made);
+  return root;
+}
+
+void Compiler::touch(ValueId id, int step) {
+  Root& root = roots_[static_cast<std::size_t>(source_root(id))];
+  root.last = std::max(root.last, step);
+}
+
+void Compiler::lower_node(const Node& node) {
+  std::vector<ValueInfo> inputs, outputs;
+  for (ValueId id : node.inputs) inputs.push_back(info(id));
+  for (ValueId id : node.outputs) outputs.push_back(info(id));
+  PlanWeights cache(weights_, lasting_);
+  const LowerOptions lowering{options_.isa, options_.threads, options_.numerics, options_.force};
+  LowerContext context(node, inputs, outputs, lowering, cache, compile_);
+  BoundStep bound;
+  bound.step = node.op->lower(context);
+  bound.name = node.name;
+  bound.op = op_name(*node.op);
+  double elements = 0;
+  for (const auto* list : {&inputs, &outputs}) {
+    for (const ValueInfo& value : *list) {
+      if (!value.present() || !value.shape.known()) continue;
+      const double count = static_cast<double>(value.shape.elements());
+      if (list == &outputs) elements += count;
+      bound.bytes += count * static_cast<double>(dtype_size(value.dtype));
+    }
+  }
+  bound.flops = node.op->flops == nullptr ? elements : node.op->flops(context, outputs);
+  for (ValueId id : node.outputs) {
+    bound.output_names.push_back(id == kNoValue ? "" : graph_.value_name(id));
+  }
+  bound.output_shape = outputs.empty() ? "" : outputs[0].shape.str();
+  parts_.steps.push_back(std::move(bound));
+}
+
+void Compiler::lower() {
+  roots_of_.assign(graph_.values.size(), -1);
+  for (const Node& node : graph_.nodes) {
+    if (node.op->view) {
+      const int root = source_root(node.inputs[0]);
+      roots_of_[static_cast<std::size_t>(node.outputs[0])] = root;
+      continue;
+    }
+    const int step = static_cast<int>(parts_.steps.size());
+    lower_node(node);
+    steps_.emplace_back(&node, step);
+    for (ValueId id : node.inputs) {
+      if (id != kNoValue) touch(id, step);
+    }
+    for (ValueId id : node.outputs) {
+      if (id == kNoValue) continue;
+      const Value& value = graph_.value(id);
+      Root root;
+      root.first = root.last = step;
+      if (value.shape.known()) {
+        root.bytes = static_cast<std::size_t>(
+            checked_multiply(value.shape.elements(), static_cast<std::int64_t>(dtype_size(value.dtype))));
+      }
+      root.place.kind = Place::Kind::kArena;
+      roots_of_[static_cast<std::size_t>(id)] = static_cast<int>(roots_.size());
+      roots_.push_back(root);
+    }
+  }
+}
+
+// Gives each result its own memory, or says where to copy it from.
+void Compiler::mark_results() {
+  for (std::size_t i = 0; i < result_ids_.size(); ++i) {
+    const ValueId id = graph_.outputs[i];
+    const Value& value = graph_.value(id);
+    Result result{result_ids_[i], value.dtype, value.shape, {}};
+    Root& root = roots_[static_cast<std::size_t>(source_root(id))];
+    if (root.place.kind == Place::Kind::kArena && !root.is_result) {
+      root.is_result = true;
+      root.place = {Place::Kind::kResult, i};
+    } else {
+      result.copy_from = root.place;
+    }
+    parts_.results.push_back(std::move(result));
+  }
+}
+
+// Lets output 0 of an element-wise step take over the memory of an input that ends there.
+void Compiler::share_bytes(const Node& node, int step) {
+  if (node.op->inplace == 0 || node.outputs[0] == kNoValue) return;
+  const int out = root_of(node.outputs[0]);
+  if (roots_[static_cast<std::size_t>(out)].is_result) return;
+  const Value& made = graph_.value(node.outputs[0]);
+  for (std::size_t i = 0; i < node.inputs.size() && i < 32; ++i) {
+    if ((node.op->inplace >> i & 1u) == 0 || node.inputs[i] == kNoValue) continue;
+    const Value& value = graph_.value(node.inputs[i]);
+    const int in = root_of(node.inputs[i]);
+    Root& root = roots_[static_cast<std::size_t>(in)];
+    const bool ends = root.place.kind == Place::Kind::kArena && root.last == step && in != out;
+    if (!ends || value.shape != made.shape || dtype_size(value.dtype) != dtype_size(made.dtype)) continue;
+    root.last = std::max(root.last, roots_[static_cast<std::size_t>(out)].last);
+    for (int& id_root : roots_of_) {
+      if (id_root == out) id_root = in;
+    }
+    return;
+  }
+}
+
+void Compiler::place() {
+  mark_results();
+  for (const auto& [node, step] : steps_) share_bytes(*node, step);
+  std::vector<Lifetime> buffers;
+  std::vector<int> owner;
+  std::vector<bool> used(roots_.size(), false);
+  for (int root : roots_of_) {
+    if (root >= 0) used[static_cast<std::size_t>(root)] = true;
+  }
+  for (std::size_t i = 0; i < roots_.size(); ++i) {
+    if (!used[i] || roots_[i].place.kind != Place::Kind::kArena) continue;
+    buffers.push_back({roots_[i].bytes, roots_[i].first, roots_[i].last, 0});
+    owner.push_back(static_cast<int>(i));
+  }
+  const std::size_t values = buffers.size();
+  for (std::size_t i = 0; i < parts_.steps.size(); ++i) {
+    const int step = static_cast<int>(i);
+    buffers.push_back({parts_.steps[i].step.scratch_bytes, step, step, 0});
+  }
+  parts_.arena_bytes = place_buffers(buffers);
+  for (std::size_t i = 0; i < values; ++i) {
+    roots_[static_cast<std::size_t>(owner[i])].place.index = buffers[i].offset;
+  }
+  for (const auto& [node, step] : steps_) {
+    BoundStep& bound = parts_.steps[static_cast<std::size_t>(step)];
+    bound.scratch = {Place::Kind::kArena, buffers[values + static_cast<std::size_t>(step)].offset};
+    const auto place_of = [&](ValueId id) {
+      return id == kNoValue ? Place{} : roots_[static_cast<std::size_t>(root_of(id))].place;
+    };
+    for (ValueId id : node->inputs) bound.inputs.push_back(place_of(id));
+    for (ValueId id : node->outputs) bound.outputs.push_back(place_of(id));
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Segment> compile_segment(const Graph& graph, const Walk& walk, const Facts& facts,
+                                         const std::vector<ValueId>& results, const Options& options,
+                                         SharedWeights& weights,
+                                         const LowerContext::SubgraphCompiler& compile) {
+  return Compiler(graph, walk, facts, options, weights, compile).run(results);
+}
+
+}  // namespace lanewise
