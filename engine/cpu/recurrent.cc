@@ -1,0 +1,416 @@
+// See recurrent.h. Each task owns some sequences of one direction through all steps, so threads
+// meet only at the end; a single task splits its large products by columns instead. A row's result
+// depends neither on the split nor on the other rows.
+#include "engine/cpu/recurrent.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <string>
+
+#include "engine/base/error.h"
+#include "engine/base/parallel.h"
+
+namespace lanewise {
+namespace {
+
+constexpr std::int64_t kBlockElements = 1 << 16;     // gate sums projected at once: stay in L2
+constexpr std::int64_t kParallelProduct = 1 << 17;   // multiply-adds that are worth a fork
+constexpr std::int64_t kParallelLayer = 1 << 18;
+constexpr std::int64_t kRowTile = 4;  // from here on, one product per step beats one per sequence
+
+// Room for `columns` columns of weights, whole panels.
+std::int64_t packed_size(std::int64_t columns, std::int64_t depth, int panel) {
+  return checked_multiply(checked_multiply((columns + panel - 1) / panel, panel), depth);
+}
+
+template <class T>
+void pack(const T* w, std::int64_t columns, std::int64_t depth, int panel, T* packed) {
+  for (std::int64_t j0 = 0; j0 < columns; j0 += panel) {
+    for (std::int64_t i = 0; i < depth; ++i) {
+      for (std::int64_t j = j0; j < j0 + panel; ++j) *packed++ = j < columns ? w[j * depth + i] : T{};
+    }
+  }
+}
+
+const kernels::Recurrent& rows_for(Isa isa, float) { return kernels::recurrent(isa); }
+const kernels::Recurrent64& rows_for(Isa isa, double) { return kernels::recurrent64(isa); }
+
+template <class T>
+class Recurrent {
+ public:
+  Recurrent(LowerContext& c, const RecurrentSpec& spec)
+      : spec_(spec), kernels_(rows_for(c.isa(), T{})), columns_(spec.gate_columns()),
+        late_(spec.cell == Cell::kGru ? spec.hidden : 0) {
+    w_size_ = packed_size(columns_, spec_.input, kernels_.panel);
+    r_size_ = checked_multiply(1, packed_size(columns_ - late_, spec_.hidden, kernels_.panel) +
+                                      packed_size(late_, spec_.hidden, kernels_.panel));
+    const std::int64_t work = spec_.steps * spec_.batch * columns_ * (spec_.input + spec_.hidden);
+    threads_ = work < kParallelLayer ? 1 : c.threads();
+    parts_ = std::clamp<std::int64_t>(threads_ / spec_.directions, 1, std::max<std::int64_t>(1, spec_.batch));
+    part_rows_ = (spec_.batch + parts_ - 1) / parts_;
+    block_ = std::clamp<std::int64_t>(kBlockElements / std::max<std::int64_t>(1, part_rows_ * columns_), 1,
+                                      std::max<std::int64_t>(1, spec_.steps));
+    for (int i = 0; i < 8; ++i) has_input_[i] = c.has_input(i);
+    cache_weights(c);
+    book();
+  }
+
+  std::size_t scratch_bytes() const { return static_cast<std::size_t>(scratch_elements_) * sizeof(T); }
+
+  void run(const RunContext& run) const {
+    check_lengths(run);
+    T* const scratch = reinterpret_cast<T*>(run.scratch);
+    fill_bias(run, scratch + bias_at_);
+    if (w_packed_ == nullptr) pack_inputs(run.in<T>(1), scratch + w_at_);
+    if (r_packed_ == nullptr) pack_states(run.in<T>(2), scratch + r_at_);
+    const int threads = std::min(threads_, run.threads);
+    const std::int64_t tasks = parts_ * spec_.directions;
+    parallel_tasks(static_cast<int>(std::min<std::int64_t>(threads, tasks)), tasks, [&](std::int64_t task, int thread) {
+      Task t;
+      t.run = &run;
+      t.direction = static_cast<int>(task % spec_.directions);
+      t.begin = std::min(task / spec_.directions * part_rows_, spec_.batch);
+      t.end = std::min(t.begin + part_rows_, spec_.batch);
+      t.threads = tasks == 1 ? threads : 1;
+      bind(t, scratch, thread);
+      if (t.begin < t.end) run_task(t);
+    });
+  }
+
+ private:
+  struct Task {
+    const RunContext* run = nullptr;
+    int direction = 0;
+    std::int64_t begin = 0, end = 0;  // sequences
+    int threads = 1;
+    std::int64_t longest = 0;
+    const T* w = nullptr;     // packed
+    const T* r = nullptr;     // packed
+    const T* bias = nullptr;  // columns_, then late_
+    T* sums = nullptr;        // [block][rows][columns_]
+    T* h = nullptr;           // [rows][hidden], as the next two
+    T* c = nullptr;
+    T* reset = nullptr;
+
+    std::int64_t rows() const { return end - begin; }
+  };
+
+  void cache_weights(LowerContext& c) {
+    std::string suffix(dtype_name(kDTypeOf<T>));
+    suffix += " panels of " + std::to_string(kernels_.panel) + " for ";
+    suffix += Shape{spec_.directions, spec_.gates(), spec_.hidden, spec_.input}.str();
+    const auto bytes = [&](std::int64_t size) {
+      return static_cast<std::size_t>(checked_multiply(spec_.directions * size, sizeof(T)));
+    };
+    if (const Tensor* w = c.content(1)) {
+      w_packed_ = c.cache().get(w->data(), "recurrent W " + suffix, bytes(w_size_), [&](std::byte* p) {
+        pack_inputs(w->as<T>(), reinterpret_cast<T*>(p));
+      });
+    }
+    if (const Tensor* r = c.content(2)) {
+      r_packed_ = c.cache().get(r->data(), "recurrent R " + std::to_string(late_) + " late " + suffix, bytes(r_size_),
+                                [&](std::byte* p) { pack_states(r->as<T>(), reinterpret_cast<T*>(p)); });
+    }
+  }
+
+  void pack_inputs(const T* w, T* packed) const {
+    for (int d = 0; d < spec_.directions; ++d) {
+      pack(w + d * columns_ * spec_.input, columns_, spec_.input, kernels_.panel, packed + d * w_size_);
+    }
+  }
+
+  // GRU's hidden gate comes after the others: its product needs the reset gate, or a sum of its own.
+  void pack_states(const T* r, T* packed) const {
+    const std::int64_t early = columns_ - late_;
+    for (int d = 0; d < spec_.directions; ++d) {
+      const T* from = r + d * columns_ * spec_.hidden;
+      T* to = packed + d * r_size_;
+      pack(from, early, spec_.hidden, kernels_.panel, to);
+      pack(from + early * spec_.hidden, late_, spec_.hidden, kernels_.panel,
+           to + packed_size(early, spec_.hidden, kernels_.panel));
+    }
+  }
+
+  // Scratch: shared parts first, then one set of buffers per thread. All sizes in elements.
+  void book() {
+    const auto take = [&](std::int64_t elements) {
+      const std::int64_t at = scratch_elements_;
+      constexpr std::int64_t kLine = 64 / sizeof(T);
+      scratch_elements_ += (elements + kLine - 1) / kLine * kLine;
+      return at;
+    };
+    bias_at_ = take(spec_.directions * (columns_ + late_));
+    if (w_packed_ == nullptr) w_at_ = take(checked_multiply(spec_.directions, w_size_));
+    if (r_packed_ == nullptr) r_at_ = take(checked_multiply(spec_.directions, r_size_));
+    thread_at_ = scratch_elements_;
+    take(checked_multiply(checked_multiply(block_, part_rows_), columns_));
+    const std::int64_t states_at = scratch_elements_;
+    state_size_ = part_rows_ * spec_.hidden;
+    take(3 * state_size_);
+    states_offset_ = states_at - thread_at_;
+    thread_size_ = scratch_elements_ - thread_at_;
+    const std::int64_t concurrent = std::min<std::int64_t>(threads_, parts_ * spec_.directions);
+    scratch_elements_ = thread_at_ + checked_multiply(thread_size_, std::max<std::int64_t>(1, concurrent));
+    checked_multiply(scratch_elements_, sizeof(T));
+  }
+
+  void check_lengths(const RunContext& run) const {
+    if (!has_input_[4]) return;
+    const std::int32_t* lengths = run.in<std::int32_t>(4);
+    for (std::int64_t b = 0; b < spec_.batch; ++b) {
+      if (lengths[b] < 0 || lengths[b] > spec_.steps) {
+        throw ModelError("sequence_lens[" + std::to_string(b) + "] is " + std::to_string(lengths[b]) +
+                         ", expected 0 to the number of steps, " + std::to_string(spec_.steps));
+      }
+    }
+  }
+
+  // Wb + Rb, except that Rb of GRU's hidden gate stays apart when the reset gate multiplies it.
+  void fill_bias(const RunContext& run, T* bias) const {
+    const std::int64_t size = columns_ + late_;
+    std::fill_n(bias, spec_.directions * size, T{});
+    if (!has_input_[3]) return;
+    for (int d = 0; d < spec_.directions; ++d) {
+      const T* wb = run.in<T>(3) + d * 2 * columns_;
+      const T* rb = wb + columns_;
+      T* to = bias + d * size;
+      const std::int64_t apart = spec_.linear_before_reset ? late_ : 0;
+      for (std::int64_t j = 0; j < columns_; ++j) to[j] = j < columns_ - apart ? wb[j] + rb[j] : wb[j];
+      if (apart > 0) std::copy_n(rb + columns_ - late_, late_, to + columns_);
+    }
+  }
+
+  void bind(Task& t, T* scratch, int thread) const {
+    const T* w = w_packed_ ? reinterpret_cast<const T*>(w_packed_.get()) : scratch + w_at_;
+    const T* r = r_packed_ ? reinterpret_cast<const T*>(r_packed_.get()) : scratch + r_at_;
+    t.w = w + t.direction * w_size_;
+    t.r = r + t.direction * r_size_;
+    t.bias = scratch + bias_at_ + t.direction * (columns_ + late_);
+    t.sums = scratch + thread_at_ + thread * thread_size_;
+    t.h = t.sums + states_offset_;
+    t.c = t.h + state_size_;
+    t.reset = t.c + state_size_;
+  }
+
+  std::int64_t length(const Task& t, std::int64_t b) const {
+    return has_input_[4] ? t.run->template in<std::int32_t>(4)[b] : spec_.steps;
+  }
+  bool backwards(const Task& t) const { return spec_.reverse || t.direction == 1; }
+  std::int64_t time(const Task& t, std::int64_t b, std::int64_t step) const {
+    return backwards(t) ? length(t, b) - 1 - step : step;
+  }
+  // Offsets in elements of X, of Y and of a state tensor.
+  std::int64_t x_at(std::int64_t time, std::int64_t b) const {
+    return (spec_.batch_first ? b * spec_.steps + time : time * spec_.batch + b) * spec_.input;
+  }
+  std::int64_t y_at(std::int64_t time, int d, std::int64_t b) const {
+    const std::int64_t row = spec_.batch_first ? (b * spec_.steps + time) * spec_.directions + d
+                                               : (time * spec_.directions + d) * spec_.batch + b;
+    return row * spec_.hidden;
+  }
+  std::int64_t state_at(int d, std::int64_t b) const {
+    return (spec_.batch_first ? b * spec_.directions + d : d * spec_.batch + b) * spec_.hidden;
+  }
+
+  void run_task(Task& t) const {
+    for (std::int64_t b = t.begin; b < t.end; ++b) {
+      t.longest = std::max(t.longest, length(t, b));
+      load_state(t, 5, b, t.h);
+      load_state(t, 6, b, t.c);
+    }
+    for (std::int64_t first = 0; first < t.longest; first += block_) {
+      const std::int64_t last = std::min(first + block_, t.longest);
+      project(t, first, last);
+      for (std::int64_t step = first; step < last; ++step) {
+        advance(t, step, t.sums + (step - first) * t.rows() * columns_);
+      }
+    }
+    finish(t);
+  }
+
+  void load_state(const Task& t, int input, std::int64_t b, T* states) const {
+    T* to = states + (b - t.begin) * spec_.hidden;
+    if (!has_input_[input]) {
+      std::fill_n(to, spec_.hidden, T{});
+    } else {
+      std::copy_n(t.run->template in<T>(input) + state_at(t.direction, b), spec_.hidden, to);
+    }
+  }
+
+  // sums = bias + X W^T for the steps [first, last) of the task's sequences.
+  void project(const Task& t, std::int64_t first, std::int64_t last) const {
+    kernels::RowProduct<T> p;
+    p.columns = columns_;
+    p.depth = spec_.input;
+    p.packed = t.w;
+    p.bias = t.bias;
+    const T* x = t.run->template in<T>(0);
+    if (!has_input_[4] && t.rows() >= kRowTile) {
+      p.rows = t.rows();
+      p.a_stride = x_at(0, 1);
+      p.out_stride = columns_;
+      for (std::int64_t step = first; step < last; ++step) {
+        p.a = x + x_at(time(t, t.begin, step), t.begin);
+        p.out = t.sums + (step - first) * t.rows() * columns_;
+        product(p, t.threads);
+      }
+      return;
+    }
+    p.a_stride = backwards(t) ? -x_at(1, 0) : x_at(1, 0);
+    p.out_stride = t.rows() * columns_;
+    for (std::int64_t b = t.begin; b < t.end; ++b) {
+      p.rows = std::min(last, length(t, b)) - first;
+      if (p.rows <= 0) continue;
+      p.a = x + x_at(time(t, b, first), b);
+      p.out = t.sums + (b - t.begin) * columns_;
+      product(p, t.threads);
+    }
+  }
+
+  // The product, split by panels of columns where that pays.
+  void product(const kernels::RowProduct<T>& p, int threads) const {
+    if (threads <= 1 || p.rows * p.columns * p.depth < kParallelProduct) return kernels_.product(p);
+    const std::int64_t panels = (p.columns + kernels_.panel - 1) / kernels_.panel;
+    parallel_for(threads, panels, 1, [&](std::int64_t begin, std::int64_t end) {
+      kernels::RowProduct<T> part = p;
+      const std::int64_t column = begin * kernels_.panel;
+      part.columns = std::min(p.columns, end * kernels_.panel) - column;
+      part.packed += column * p.depth;
+      part.bias += p.bias == nullptr ? 0 : column;
+      part.out += column;
+      kernels_.product(part);
+    });
+  }
+
+  void advance(const Task& t, std::int64_t step, T* sums) const {
+    kernels::RowProduct<T> p;
+    p.rows = t.rows();
+    p.columns = columns_ - late_;
+    p.depth = spec_.hidden;
+    p.a = t.h;
+    p.a_stride = spec_.hidden;
+    p.packed = t.r;
+    p.out = sums;
+    p.out_stride = columns_;
+    product(p, t.threads);
+    if (spec_.cell == Cell::kGru) return advance_gru(t, step, sums, p);
+    for (std::int64_t b = t.begin; b < t.end; ++b) {
+      if (step >= length(t, b)) continue;
+      const std::int64_t row = b - t.begin;
+      if (spec_.cell == Cell::kRnn) {
+        kernels_.rnn(spec_.functions[t.direction][0], spec_.clip, spec_.hidden, sums + row * columns_,
+                     t.h + row * spec_.hidden);
+      } else {
+        kernels_.lstm(lstm_row(t, row, sums));
+      }
+      write_step(t, b, step);
+    }
+  }
+
+  kernels::LstmRow<T> lstm_row(const Task& t, std::int64_t row, T* sums) const {
+    kernels::LstmRow<T> result;
+    result.hidden = spec_.hidden;
+    result.gates = sums + row * columns_;
+    result.h = t.h + row * spec_.hidden;
+    result.c = t.c + row * spec_.hidden;
+    if (has_input_[7]) result.peepholes = t.run->template in<T>(7) + t.direction * 3 * spec_.hidden;
+    std::copy_n(spec_.functions[t.direction], 3, result.functions);
+    result.clip = spec_.clip;
+    result.coupled = spec_.coupled;
+    return result;
+  }
+
+  // `p` is the product that gave the sums of z and r.
+  void advance_gru(const Task& t, std::int64_t step, T* sums, kernels::RowProduct<T> p) const {
+    p.packed += packed_size(p.columns, p.depth, kernels_.panel);
+    p.columns = late_;
+    if (spec_.linear_before_reset) {
+      p.bias = t.bias + columns_;
+      p.out = t.reset;
+      p.out_stride = spec_.hidden;
+      product(p, t.threads);
+    }
+    const auto each_row = [&](auto&& f) {
+      for (std::int64_t b = t.begin; b < t.end; ++b) {
+        if (step >= length(t, b)) continue;
+        const std::int64_t row = b - t.begin;
+        kernels::GruRow<T> gru;
+        gru.hidden = spec_.hidden;
+        gru.gates = sums + row * columns_;
+        gru.h = t.h + row * spec_.hidden;
+        gru.reset = t.reset + row * spec_.hidden;
+        std::copy_n(spec_.functions[t.direction], 2, gru.functions);
+        gru.clip = spec_.clip;
+        gru.linear_before_reset = spec_.linear_before_reset;
+        f(gru, b);
+      }
+    };
+    if (!spec_.linear_before_reset) std::copy_n(t.h, t.rows() * spec_.hidden, t.reset);
+    each_row([&](const kernels::GruRow<T>& row, std::int64_t) { kernels_.gru_reset(row); });
+    if (!spec_.linear_before_reset) {
+      p.a = t.reset;
+      p.out = sums + 2 * spec_.hidden;
+      product(p, t.threads);
+    }
+    each_row([&](const kernels::GruRow<T>& row, std::int64_t b) {
+      kernels_.gru_update(row);
+      write_step(t, b, step);
+    });
+  }
+
+  void write_step(const Task& t, std::int64_t b, std::int64_t step) const {
+    if (!t.run->has_out(0)) return;
+    std::copy_n(t.h + (b - t.begin) * spec_.hidden, spec_.hidden,
+                t.run->template out<T>(0) + y_at(time(t, b, step), t.direction, b));
+  }
+
+  // Zeros after the end of each sequence, and the last states; those of an empty sequence are zero.
+  void finish(const Task& t) const {
+    for (std::int64_t b = t.begin; b < t.end; ++b) {
+      const std::int64_t n = length(t, b);
+      if (t.run->has_out(0)) {
+        for (std::int64_t i = n; i < spec_.steps; ++i) {
+          std::fill_n(t.run->template out<T>(0) + y_at(i, t.direction, b), spec_.hidden, T{});
+        }
+      }
+      for (int output = 1; output <= 2; ++output) {
+        if (!t.run->has_out(output)) continue;
+        T* to = t.run->template out<T>(output) + state_at(t.direction, b);
+        const T* from = (output == 1 ? t.h : t.c) + (b - t.begin) * spec_.hidden;
+        n == 0 ? std::fill_n(to, spec_.hidden, T{}) : std::copy_n(from, spec_.hidden, to);
+      }
+    }
+  }
+
+  RecurrentSpec spec_;
+  const kernels::RecurrentRows<T>& kernels_;
+  std::int64_t columns_ = 0;  // gates * hidden
+  std::int64_t late_ = 0;     // of them, those whose state product comes second
+  std::int64_t w_size_ = 0, r_size_ = 0;  // packed elements of one direction
+  int threads_ = 1;
+  std::int64_t parts_ = 1, part_rows_ = 0, block_ = 1;
+  bool has_input_[8] = {};
+  std::shared_ptr<const std::byte> w_packed_, r_packed_;  // null: packed in scratch, each run
+  std::int64_t bias_at_ = 0, w_at_ = 0, r_at_ = 0;
+  std::int64_t thread_at_ = 0, thread_size_ = 0, states_offset_ = 0, state_size_ = 0;
+  std::int64_t scratch_elements_ = 0;
+};
+
+template <class T>
+Step make_step(LowerContext& c, const RecurrentSpec& spec) {
+  auto layer = std::make_shared<const Recurrent<T>>(c, spec);
+  Step step;
+  step.scratch_bytes = layer->scratch_bytes();
+  step.algorithm = std::string("gemm + row cells ") + std::string(dtype_name(kDTypeOf<T>));
+  step.run = [layer](const RunContext& run) { layer->run(run); };
+  return step;
+}
+
+}  // namespace
+
+Step lower_recurrent(LowerContext& c, const RecurrentSpec& spec) {
+  return c.dtype(0) == DType::kFloat64 ? make_step<double>(c, spec) : make_step<float>(c, spec);
+}
+
+}  // namespace lanewise
