@@ -1,0 +1,1 @@
+"""Networks and comparisons to measure Lanewise with; no part of the installed package."""
