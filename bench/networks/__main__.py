@@ -39,7 +39,9 @@ def table(rows: Iterable[Row]) -> Table:
     out.add_column("paper", overflow="fold")
     for row in rows:
         parameters, flops, inputs = row["parameters"], row["flops"], row["inputs"]
-        assert isinstance(parameters, int) and isinstance(flops, int) and isinstance(inputs, dict)
+        assert isinstance(parameters, int)
+        assert isinstance(flops, int)
+        assert isinstance(inputs, dict)
         shapes = "\n".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in inputs.items())
         sizes = f"{parameters / 1e6:.2f}", f"{flops / 1e9:.2f}"
         out.add_row(str(row["name"]), *sizes, shapes, str(row["paper"]))
@@ -53,6 +55,7 @@ def progress(items: list[str], what: str) -> Iterator[str]:
 
 
 def parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     out = argparse.ArgumentParser("python -m bench.networks", description=__doc__)
     out.add_argument("names", nargs="*", metavar="NAME", help="networks; all when none is named")
     action = out.add_mutually_exclusive_group(required=True)

@@ -1,5 +1,7 @@
-"""A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet classification with deep convolutional neural
-networks", NIPS 2012.
+"""AlexNet.
+
+Paper: A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet classification with deep convolutional
+neural networks", NIPS 2012.
 
 The two halves of the two-GPU network stand as groups; the input is 227 x 227, for which its sizes
 add up.
@@ -12,6 +14,7 @@ from .registry import network
 
 @network("alexnet", images(3, 227, 227))
 def alexnet(g: GraphBuilder, x: str) -> None:
+    """Five convolutions, three fully connected layers."""
     x = g.relu(g.conv(x, 96, 11, stride=4, pad=0))
     x = g.max_pool(g.lrn(x, bias=2.0), 3, 2)
     x = g.relu(g.conv(x, 256, 5, groups=2))

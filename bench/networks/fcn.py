@@ -1,5 +1,7 @@
-"""J. Long, E. Shelhamer, T. Darrell, "Fully convolutional networks for semantic segmentation", CVPR
-2015, arXiv:1411.4038.
+"""FCN-8s, fully convolutional segmentation.
+
+Paper: J. Long, E. Shelhamer, T. Darrell, "Fully convolutional networks for semantic segmentation",
+CVPR 2015, arXiv:1411.4038.
 
 FCN-8s on VGG-16, 21 classes. Each layer pads its own input; the paper pads the image by 100 pixels
 and crops.
@@ -15,6 +17,7 @@ CLASSES = 21
 
 @network("fcn8s", images(3, 256, 256))
 def fcn8s(g: GraphBuilder, x: str) -> None:
+    """Scores [N, classes, height, width], fused at strides 32, 16 and 8."""
     pools = []
     for width, depth in zip(WIDTHS, (2, 2, 3, 3, 3), strict=True):
         x = g.max_pool(stage(g, x, width, depth), 2, 2)

@@ -1,4 +1,6 @@
-"""C. Szegedy et al., "Going deeper with convolutions", CVPR 2015, arXiv:1409.4842.
+"""GoogLeNet.
+
+Paper: C. Szegedy et al., "Going deeper with convolutions", CVPR 2015, arXiv:1409.4842.
 
 Table 1, without the auxiliary classifiers, which only training uses.
 """
@@ -23,6 +25,7 @@ STAGES: tuple[tuple[Widths, ...], ...] = (
 
 
 def inception(g: GraphBuilder, x: str, widths: Widths) -> str:
+    """Four branches side by side."""
     one, three_in, three, five_in, five, pool = widths
     return g.concat(
         g.conv_relu(x, one, 1),
@@ -34,6 +37,7 @@ def inception(g: GraphBuilder, x: str, widths: Widths) -> str:
 
 @network("googlenet", images(3, 224, 224))
 def googlenet(g: GraphBuilder, x: str) -> None:
+    """The stem, nine inception modules, one classifier."""
     x = g.lrn(g.max_pool(g.conv_relu(x, 64, 7, stride=2), 3, 2, ceil=True))
     x = g.lrn(g.conv_relu(g.conv_relu(x, 64, 1), 192, 3))
     for number, stage in enumerate(STAGES, start=3):

@@ -1,4 +1,6 @@
-"""S. Ioffe, C. Szegedy, "Batch normalization: accelerating deep network training by reducing
+"""Inception-BN (Inception v2).
+
+Paper: S. Ioffe, C. Szegedy, "Batch normalization: accelerating deep network training by reducing
 internal covariate shift", ICML 2015, arXiv:1502.03167.
 
 Inception-BN (Inception v2) of figure 5. As in the common ports, the maps keep the width that their
@@ -30,6 +32,7 @@ MAX_POOLED = "5b"
 
 
 def inception(g: GraphBuilder, x: str, widths: Widths, pool_max: bool) -> str:
+    """Four branches side by side, or three that halve the map."""
     one, three_in, three, double_in, double, pool = widths
     stride = 1 if one else 2
     branches = [g.conv_bn_relu(x, one, 1)] if one else []
@@ -57,4 +60,5 @@ def features(g: GraphBuilder, x: str) -> str:
 
 @network("inception_bn", images(3, 224, 224))
 def inception_bn(g: GraphBuilder, x: str) -> None:
+    """The features and a classifier."""
     g.output("prob", g.classifier(features(g, x), 1000))

@@ -1,5 +1,4 @@
-"""What the networks read: the inputs that they declare and seeded samples that look like real
-ones."""
+"""What the networks read: declared inputs, and seeded samples that look like real ones."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .builder import BATCH_AXIS
+from .graph import BATCH_AXIS
 
 Tensor = npt.NDArray[np.float32] | npt.NDArray[np.int64]
 Sampler = Callable[[np.random.Generator, tuple[int, ...]], Tensor]

@@ -1,4 +1,6 @@
-"""A. G. Howard et al., "MobileNets: efficient convolutional neural networks for mobile vision
+"""MobileNet v1.
+
+Paper: A. G. Howard et al., "MobileNets: efficient convolutional neural networks for mobile vision
 applications", 2017, arXiv:1704.04861.
 
 Table 1, width 1.0.
@@ -24,6 +26,7 @@ LAYERS = [
 
 @network("mobilenet_v1", images(3, 224, 224))
 def mobilenet_v1(g: GraphBuilder, x: str) -> None:
+    """Thirteen depthwise separable convolutions."""
     x = g.conv_bn_relu(x, 32, 3, stride=2)
     for out, stride in LAYERS:
         channels = g.size(x, 1)

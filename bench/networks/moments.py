@@ -35,6 +35,7 @@ class Moments:
         return Moments(np.concatenate(means), np.concatenate(variances))
 
     def __add__(self, other: Moments) -> Moments:
+        """Moments of the sum of two independent tensors."""
         return Moments(self.mean + other.mean, self.var + other.var)
 
     def picked(self, channels: slice | npt.NDArray[np.int64]) -> Moments:

@@ -1,4 +1,6 @@
-"""Z. Cao, T. Simon, S.-E. Wei, Y. Sheikh, "Realtime multi-person 2D pose estimation using part
+"""Two-branch pose network with refinement stages.
+
+Paper: Z. Cao, T. Simon, S.-E. Wei, Y. Sheikh, "Realtime multi-person 2D pose estimation using part
 affinity fields", CVPR 2017, arXiv:1611.08050.
 
 Figure 3 for the COCO skeleton, with the first stage and two of its refinement stages.
@@ -15,12 +17,14 @@ REFINEMENTS = 2
 
 
 def first(g: GraphBuilder, x: str, out: int) -> str:
+    """The first stage of one branch, on image features alone."""
     for _ in range(3):
         x = g.conv_relu(x, 128, 3)
     return g.conv(g.conv_relu(x, 512, 1), out, 1, gain=1.0)
 
 
 def refine(g: GraphBuilder, x: str, out: int) -> str:
+    """A later stage of one branch, on features and the last stage's results."""
     for _ in range(5):
         x = g.conv_relu(x, 128, 7)
     return g.conv(g.conv_relu(x, 128, 1), out, 1, gain=1.0)
@@ -28,6 +32,7 @@ def refine(g: GraphBuilder, x: str, out: int) -> str:
 
 @network("openpose", images(3, 368, 368))
 def openpose(g: GraphBuilder, x: str) -> None:
+    """Part affinity fields and joint heatmaps at an eighth of the resolution."""
     for width, depth in ((64, 2), (128, 2), (256, 4)):
         x = g.max_pool(stage(g, x, width, depth), 2, 2)
     x = stage(g, x, 512, 2)

@@ -1,4 +1,6 @@
-"""P. Isola, J.-Y. Zhu, T. Zhou, A. A. Efros, "Image-to-image translation with conditional
+"""pix2pix's generator.
+
+Paper: P. Isola, J.-Y. Zhu, T. Zhou, A. A. Efros, "Image-to-image translation with conditional
 adversarial networks", CVPR 2017, arXiv:1611.07004.
 
 The U-Net generator of section 6.1 for 256 x 256 images. At test time its normalisation uses the
@@ -14,6 +16,7 @@ ENCODER = (64, 128, 256, 512, 512, 512, 512, 512)
 
 @network("pix2pix_generator", images(3, 256, 256))
 def pix2pix_generator(g: GraphBuilder, x: str) -> None:
+    """Eight layers down, eight up, with a skip at every size."""
     skips: list[str] = []
     for depth, width in enumerate(ENCODER):
         x = g.conv(

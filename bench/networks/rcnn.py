@@ -1,4 +1,6 @@
-"""R. Girshick, "Fast R-CNN", ICCV 2015, arXiv:1504.08083.
+"""Fast R-CNN's head.
+
+Paper: R. Girshick, "Fast R-CNN", ICCV 2015, arXiv:1504.08083.
 
 The head that follows the convolutions of VGG-16, for the 20 classes of PASCAL VOC and the
 background: RoI max pooling, fc6 and fc7, class probabilities, one regressed box per class, and
@@ -39,6 +41,7 @@ def decode(g: GraphBuilder, rois: str, deltas: str) -> str:
     Input("rois", (REGIONS, 5), regions(HEIGHT, WIDTH)),
 )
 def fast_rcnn_head(g: GraphBuilder, features: str, rois: str) -> None:
+    """Probabilities and boxes of all regions, and what suppression keeps of them."""
     x = g.op("MaxRoiPool", features, rois, pooled_shape=[7, 7], spatial_scale=1 / STRIDE)
     x = g.flatten(x)
     x = g.relu(g.dense(x, 4096))

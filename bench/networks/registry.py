@@ -1,5 +1,4 @@
-"""The networks by name. A module of this package adds its own with `@network`; there is no list to
-edit."""
+"""The networks by name: `@network` in any module of this package adds one, no list to edit."""
 
 from __future__ import annotations
 
@@ -17,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from .builder import Dim, GraphBuilder
+from .builder import GraphBuilder
+from .graph import Dim
 from .inputs import Input, Tensor
 
 # A builder gets the graph and the names of the inputs that it declared.
@@ -28,6 +28,7 @@ class UnknownNetworkError(KeyError):
     """No network has this name. `str(error)` says which there are."""
 
     def __str__(self) -> str:
+        """The message itself, where KeyError would quote it."""
         return str(self.args[0])
 
 
@@ -47,14 +48,15 @@ _registry: dict[str, Network] = {}
 def network(name: str, *inputs: Input) -> Callable[[Build], Build]:
     """Registers the decorated function as the builder of `name`.
 
-    The first paragraph of its module's docstring names the paper.
+    The paragraph "Paper: ..." of its module's docstring says where it was published.
     """
 
     def register(build: Build) -> Build:
         if name in _registry:
             raise ValueError(f"two networks are called {name!r}")
         text = inspect.getdoc(inspect.getmodule(build)) or ""
-        _registry[name] = Network(name, inputs, build, " ".join(text.split("\n\n")[0].split()))
+        paper = text.partition("Paper: ")[2].partition("\n\n")[0]
+        _registry[name] = Network(name, inputs, build, " ".join(paper.split()))
         return build
 
     return register

@@ -1,4 +1,6 @@
-"""K. He, X. Zhang, S. Ren, J. Sun, "Deep residual learning for image recognition", CVPR 2016,
+"""ResNet-18, ResNet-50 and ResNet-152.
+
+Paper: K. He, X. Zhang, S. Ren, J. Sun, "Deep residual learning for image recognition", CVPR 2016,
 arXiv:1512.03385.
 
 Table 1, with projection shortcuts (option B). Bottlenecks that halve the map do so in their 3 x 3
@@ -50,14 +52,17 @@ def classify(g: GraphBuilder, x: str, branch: Branch, depths: Sequence[int]) -> 
 
 @network("resnet18", images(3, 224, 224))
 def resnet18(g: GraphBuilder, x: str) -> None:
+    """Table 1, 18 layers."""
     classify(g, x, basic, (2, 2, 2, 2))
 
 
 @network("resnet50", images(3, 224, 224))
 def resnet50(g: GraphBuilder, x: str) -> None:
+    """Table 1, 50 layers."""
     classify(g, x, bottleneck, (3, 4, 6, 3))
 
 
 @network("resnet152", images(3, 224, 224))
 def resnet152(g: GraphBuilder, x: str) -> None:
+    """Table 1, 152 layers."""
     classify(g, x, bottleneck, (3, 8, 36, 3))

@@ -1,4 +1,6 @@
-"""J. Hu, L. Shen, G. Sun, "Squeeze-and-excitation networks", CVPR 2018, arXiv:1709.01507.
+"""SE-ResNet-50.
+
+Paper: J. Hu, L. Shen, G. Sun, "Squeeze-and-excitation networks", CVPR 2018, arXiv:1709.01507.
 
 SE-ResNet-50 of table 1, reduction ratio 16; the two layers of the excitation are 1 x 1
 convolutions.
@@ -20,4 +22,5 @@ def gated(g: GraphBuilder, x: str, width: int, stride: int) -> str:
 
 @network("se_resnet50", images(3, 224, 224))
 def se_resnet50(g: GraphBuilder, x: str) -> None:
+    """ResNet-50 with gated branches."""
     classify(g, x, gated, (3, 4, 6, 3))

@@ -1,4 +1,6 @@
-"""X. Zhang, X. Zhou, M. Lin, J. Sun, "ShuffleNet: an extremely efficient convolutional neural
+"""ShuffleNet v1.
+
+Paper: X. Zhang, X. Zhou, M. Lin, J. Sun, "ShuffleNet: an extremely efficient convolutional neural
 network for mobile devices", CVPR 2018, arXiv:1707.01083.
 
 Table 1, three groups, width 1.0.
@@ -24,6 +26,7 @@ def unit(g: GraphBuilder, x: str, out: int, halve: bool, first: bool) -> str:
 
 @network("shufflenet_v1_g3", images(3, 224, 224))
 def shufflenet_v1(g: GraphBuilder, x: str) -> None:
+    """Three stages of shuffle units."""
     x = g.max_pool(g.conv_bn_relu(x, 24, 3, stride=2), 3, 2, pad=1)
     for stage, (out, depth) in enumerate(((240, 4), (480, 8), (960, 4)), start=2):
         for block in range(depth):

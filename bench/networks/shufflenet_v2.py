@@ -1,4 +1,6 @@
-"""N. Ma, X. Zhang, H.-T. Zheng, J. Sun, "ShuffleNet V2: practical guidelines for efficient CNN
+"""ShuffleNet v2.
+
+Paper: N. Ma, X. Zhang, H.-T. Zheng, J. Sun, "ShuffleNet V2: practical guidelines for efficient CNN
 architecture design", ECCV 2018, arXiv:1807.11164.
 
 Table 5, width 1.0.
@@ -27,6 +29,7 @@ def unit(g: GraphBuilder, x: str, out: int, halve: bool) -> str:
 
 @network("shufflenet_v2_x1.0", images(3, 224, 224))
 def shufflenet_v2(g: GraphBuilder, x: str) -> None:
+    """Three stages of split and shuffled units."""
     x = g.max_pool(g.conv_bn_relu(x, 24, 3, stride=2), 3, 2, pad=1)
     for stage, (out, depth) in enumerate(((116, 4), (232, 8), (464, 4)), start=2):
         for block in range(depth):

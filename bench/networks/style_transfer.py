@@ -1,4 +1,6 @@
-"""J. Johnson, A. Alahi, L. Fei-Fei, "Perceptual losses for real-time style transfer and
+"""Feed-forward style transfer.
+
+Paper: J. Johnson, A. Alahi, L. Fei-Fei, "Perceptual losses for real-time style transfer and
 super-resolution", ECCV 2016, arXiv:1603.08155.
 
 The image transformation network of its supplementary table 1, with what its users settled on since:
@@ -13,15 +15,18 @@ from .registry import network
 
 
 def conv(g: GraphBuilder, x: str, out: int, kernel: int, stride: int = 1, gain: float = 2.0) -> str:
+    """A convolution whose border is a reflection."""
     return g.conv(g.reflect_pad(x, kernel // 2), out, kernel, stride, pad=0, gain=gain)
 
 
 def conv_norm_relu(g: GraphBuilder, x: str, out: int, kernel: int, stride: int = 1) -> str:
+    """Convolution, instance normalisation, rectifier."""
     return g.relu(g.instance_norm(conv(g, x, out, kernel, stride)))
 
 
 @network("style_transfer", images(3, 256, 256))
 def style_transfer(g: GraphBuilder, x: str) -> None:
+    """Two halvings, five residual blocks, two doublings."""
     x = conv_norm_relu(g, x, 32, 9)
     x = conv_norm_relu(g, x, 64, 3, stride=2)
     x = conv_norm_relu(g, x, 128, 3, stride=2)

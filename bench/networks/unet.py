@@ -1,4 +1,6 @@
-"""O. Ronneberger, P. Fischer, T. Brox, "U-Net: convolutional networks for biomedical image
+"""U-Net.
+
+Paper: O. Ronneberger, P. Fischer, T. Brox, "U-Net: convolutional networks for biomedical image
 segmentation", MICCAI 2015, arXiv:1505.04597.
 
 Figure 1: unpadded convolutions, a 572 x 572 tile in and 388 x 388 out.
@@ -10,6 +12,7 @@ from .registry import network
 
 
 def double_conv(g: GraphBuilder, x: str, out: int) -> str:
+    """Two unpadded 3 x 3 convolutions."""
     for _ in range(2):
         x = g.relu(g.conv(x, out, 3, pad=0))
     return x
@@ -24,6 +27,7 @@ def cropped(g: GraphBuilder, x: str, like: str) -> str:
 
 @network("unet", images(1, 572, 572))
 def unet(g: GraphBuilder, x: str) -> None:
+    """Four levels down and up; probabilities of foreground and background."""
     skips = []
     for width in (64, 128, 256, 512):
         skips.append(double_conv(g, x, width))

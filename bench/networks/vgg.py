@@ -1,5 +1,7 @@
-"""K. Simonyan, A. Zisserman, "Very deep convolutional networks for large-scale image recognition",
-ICLR 2015, arXiv:1409.1556.
+"""VGG-16 and VGG-19.
+
+Paper: K. Simonyan, A. Zisserman, "Very deep convolutional networks for large-scale image
+recognition", ICLR 2015, arXiv:1409.1556.
 
 Configurations D (VGG-16) and E (VGG-19) of table 1.
 """
@@ -21,6 +23,7 @@ def stage(g: GraphBuilder, x: str, width: int, depth: int) -> str:
 
 
 def classify(g: GraphBuilder, x: str, depths: Sequence[int]) -> None:
+    """The whole network; `depths` counts the convolutions of each stage."""
     for width, depth in zip(WIDTHS, depths, strict=True):
         x = g.max_pool(stage(g, x, width, depth), 2, 2)
     x = g.flatten(x)
@@ -31,9 +34,11 @@ def classify(g: GraphBuilder, x: str, depths: Sequence[int]) -> None:
 
 @network("vgg16", images(3, 224, 224))
 def vgg16(g: GraphBuilder, x: str) -> None:
+    """Configuration D."""
     classify(g, x, (2, 2, 3, 3, 3))
 
 
 @network("vgg19", images(3, 224, 224))
 def vgg19(g: GraphBuilder, x: str) -> None:
+    """Configuration E."""
     classify(g, x, (2, 2, 4, 4, 4))

@@ -1,4 +1,6 @@
-"""M. D. Zeiler, R. Fergus, "Visualizing and understanding convolutional networks", ECCV 2014,
+"""ZFNet.
+
+Paper: M. D. Zeiler, R. Fergus, "Visualizing and understanding convolutional networks", ECCV 2014,
 arXiv:1311.2901.
 
 Figure 3. Its contrast normalisation is AlexNet's local response normalisation, as in common ports.
@@ -11,6 +13,7 @@ from .registry import network
 
 @network("zfnet", images(3, 224, 224))
 def zfnet(g: GraphBuilder, x: str) -> None:
+    """Five convolutions, three fully connected layers."""
     x = g.relu(g.conv(x, 96, 7, stride=2, pad=1))
     x = g.lrn(g.max_pool(x, 3, 2, pad=1))
     x = g.relu(g.conv(x, 256, 5, stride=2, pad=0))
