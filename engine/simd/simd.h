@@ -31,7 +31,8 @@ LANEWISE_INLINE F32 load(const float* p) {
   return v;
 }
 LANEWISE_INLINE void store(float* p, F32 v) { std::memcpy(p, &v, sizeof(v)); }
-LANEWISE_INLINE F32 splat(float x) { return F32{} + x; }
+// Minus zero stays itself: x - 0 is x for every x, and costs nothing.
+LANEWISE_INLINE F32 splat(float x) { return x - F32{}; }
 
 // The first n lanes (0 <= n <= kLanes), zeros after them; memory past them is not touched.
 LANEWISE_INLINE F32 load_first(const float* p, int n) {
