@@ -2,6 +2,7 @@
 // The float32 register tiles. Accumulators, one row of the panel and one broadcast element fill
 // the register file; tools/asm checks that nothing spills in the inner loop.
 #include "engine/kernels/gemm/gemm.h"
+#include "engine/simd/activation.h"
 #include "engine/simd/simd.h"
 
 namespace lanewise::LANEWISE_ISA {
@@ -24,17 +25,6 @@ LANEWISE_INLINE void store_columns(float* p, F32 v, int n) {
   }
 }
 
-LANEWISE_INLINE F32 activate(Activation activation, F32 v, F32 alpha, F32 beta) {
-  const F32 zero{};
-  switch (activation) {
-    case Activation::kLeakyRelu: return v < zero ? alpha * v : v;
-    case Activation::kHardSigmoid: return max(zero, min(splat(1.0f), fma(alpha, v, beta)));
-    case Activation::kHardSwish:
-      return v * max(zero, min(splat(1.0f), fma(v, splat(1.0f / 6.0f), splat(0.5f))));
-    default: return v;
-  }
-}
-
 // The activations that are more than a clamp run over the stored tile, which is still in L1: their
 // code is not repeated in every instantiation.
 __attribute__((noinline)) void activate_tile(const GemmTile& t, int rows) noexcept {
@@ -52,8 +42,10 @@ template <int kRows, int kVectors>
 LANEWISE_INLINE void start(const GemmTile& t, int tail, F32 (&sums)[kRows][kVectors]) {
   constexpr int kLast = kVectors - 1;
   if (!t.first) {
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const float* c = t.c + r * t.ldc;
+#pragma GCC unroll 16
       for (int v = 0; v < kLast; ++v) sums[r][v] = load(c + v * kLanes);
       sums[r][kLast] = load_columns(c + kLast * kLanes, tail);
     }
@@ -61,15 +53,20 @@ LANEWISE_INLINE void start(const GemmTile& t, int tail, F32 (&sums)[kRows][kVect
   }
   F32 bias[kVectors] = {};
   if (t.epilogue.bias != nullptr) {
+#pragma GCC unroll 16
     for (int v = 0; v < kLast; ++v) bias[v] = load(t.epilogue.bias + v * kLanes);
     bias[kLast] = load_columns(t.epilogue.bias + kLast * kLanes, tail);
   }
+#pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) sums[r][v] = bias[v];
   }
   if (t.epilogue.residual != nullptr) {
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const float* residual = t.epilogue.residual + r * t.epilogue.residual_stride;
+#pragma GCC unroll 16
       for (int v = 0; v < kLast; ++v) sums[r][v] += load(residual + v * kLanes);
       sums[r][kLast] += load_columns(residual + kLast * kLanes, tail);
     }
@@ -85,12 +82,16 @@ LANEWISE_INLINE void finish(const GemmTile& t, int tail, F32 (&sums)[kRows][kVec
     const bool relu = activation == Activation::kRelu;
     const F32 low = splat(relu ? 0.0f : t.epilogue.alpha);
     const F32 high = splat(relu ? __builtin_inff() : t.epilogue.beta);
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) sums[r][v] = min(high, max(low, sums[r][v]));
     }
   }
+#pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
     float* c = t.c + r * t.ldc;
+#pragma GCC unroll 16
     for (int v = 0; v < kLast; ++v) store(c + v * kLanes, sums[r][v]);
     store_columns(c + kLast * kLanes, sums[r][kLast], tail);
   }
@@ -106,14 +107,16 @@ void tile(const GemmTile& t) noexcept {
   const float* const* rows = t.rows;
   for (std::int64_t tap = 0; tap < t.taps; ++tap, rows += t.row_step) {
     const float* a[kRows];
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) a[r] = rows[r] + t.offset;
     for (std::int64_t i = 0; i < t.k; ++i, b += kVectors * kLanes) {
       F32 panel[kVectors];
+#pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) panel[v] = load(b + v * kLanes);
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
         const F32 x = splat(a[r][i]);
-#pragma GCC unroll 4
+#pragma GCC unroll 16
         for (int v = 0; v < kVectors; ++v) sums[r][v] = fma(x, panel[v], sums[r][v]);
       }
     }

@@ -1,0 +1,255 @@
+// Convolution as a matrix product whose rows are found through pointers: one per window position,
+// or one per row of window positions where few channels would make each sum short. A 1 x 1
+// convolution is the case with one pointer. Nothing is copied but windows at the image's edge.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "engine/base/buffer.h"
+#include "engine/base/parallel.h"
+#include "engine/cpu/conv/conv.h"
+#include "engine/cpu/conv/rows.h"
+#include "engine/cpu/gemm.h"
+
+namespace lanewise {
+namespace {
+
+// Rows of a block: enough tiles to reuse a panel from the caches, few enough that their pointers,
+// at most kTableEntries per thread, and outputs stay near.
+constexpr std::int64_t kBlockRows = 192;
+constexpr std::int64_t kTableEntries = 1 << 15;
+// A thread woken for less work than this costs more than it saves (about 5 us).
+constexpr double kTaskMultiplyAdds = 5e5;
+// Multiply-add rows (of one vector each) that a tap costs beyond its channels: pointers are loaded
+// and a loop is started.
+constexpr double kTapOverhead = 1.5;
+
+struct Indirect {
+  ConvProblem p;
+  bool tap_rows = false;
+  std::int64_t groups = 1;    // after merging
+  std::int64_t channels = 0;  // per group, after merging
+  GemmPlan gemm;              // of one group
+  std::int64_t block_rows = 0, row_blocks = 0;
+  std::int64_t column_chunks = 1;
+  int threads = 1;
+  std::shared_ptr<const std::byte> weights;  // packed while planning, or null
+  std::shared_ptr<const std::byte> zeros;
+  // Bytes of scratch: packed weights first where they are not constant, then for each thread its
+  // pointers and its edge rows.
+  std::size_t weight_bytes = 0, table_bytes = 0, edge_bytes = 0;
+
+  std::int64_t units() const { return groups * gemm.panels(); }
+};
+
+// Group convolutions with few outputs per group leave most of a vector empty. Merging groups, with
+// zeros in the weights between them, fills it: as many multiply-adds, in longer sums.
+std::int64_t choose_merge(const ConvProblem& p, Isa isa, bool constant) {
+  std::int64_t best = 1;
+  double best_cost = 0.0;
+  for (std::int64_t merge = 1; merge <= p.group && constant; ++merge) {
+    if (p.group % merge != 0 || (merge > 1 && p.group_outputs() * merge > 64)) continue;
+    const GemmPlan plan = plan_gemm(isa, p.group_outputs() * merge, p.taps(), p.group_channels() * merge);
+    const double overhead = kTapOverhead * static_cast<double>(p.taps() * plan.panels());
+    const double cost = (gemm_row_cost(plan) + overhead) * static_cast<double>(p.group / merge);
+    if (merge == 1 || cost < best_cost) {
+      best = merge;
+      best_cost = cost;
+    }
+  }
+  return best;
+}
+
+Indirect make_plan(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
+  Indirect plan;
+  plan.p = p;
+  plan.tap_rows = tap_rows;
+  const bool constant = c.content(1) != nullptr;
+  const std::int64_t merge = tap_rows ? 1 : choose_merge(p, c.isa(), constant);
+  plan.groups = p.group / merge;
+  plan.channels = p.group_channels() * merge;
+  const std::int64_t run = tap_rows ? p.kernel[2] : 1;
+  plan.gemm = plan_gemm(c.isa(), p.group_outputs() * merge, p.taps() / run, plan.channels * run);
+
+  const std::int64_t rows = p.batch * p.out_pixels();
+  const std::int64_t tile = plan.gemm.tile_rows();
+  const std::int64_t most = std::clamp(kTableEntries / plan.gemm.taps, tile, kBlockRows);
+  const double work = p.multiply_adds();
+  plan.threads = static_cast<int>(std::clamp(work / kTaskMultiplyAdds, 1.0, static_cast<double>(c.threads())));
+  std::int64_t blocks = (rows + most - 1) / most;
+  plan.block_rows = ((rows + blocks - 1) / std::max<std::int64_t>(1, blocks) + tile - 1) / tile * tile;
+  plan.row_blocks = rows == 0 ? 0 : (rows + plan.block_rows - 1) / plan.block_rows;
+  if (plan.threads > 1 && plan.row_blocks < 4 * plan.threads) {
+    const std::int64_t wanted = (4 * plan.threads + plan.row_blocks - 1) / std::max<std::int64_t>(1, plan.row_blocks);
+    plan.column_chunks = std::clamp<std::int64_t>(wanted, 1, plan.units());
+  }
+  return plan;
+}
+
+// Weights of one merged group as one dense filter bank [outputs][channels][taps], zeros between
+// its groups.
+std::vector<float> merge_group(const Indirect& plan, const float* weights, std::int64_t group) {
+  const ConvProblem& p = plan.p;
+  const std::int64_t merge = p.group / plan.groups, taps = p.taps();
+  const std::int64_t small = p.group_channels() * taps;
+  std::vector<float> dense(static_cast<std::size_t>(plan.gemm.n * plan.channels * taps), 0.0f);
+  for (std::int64_t o = 0; o < plan.gemm.n; ++o) {
+    const float* from = weights + (group * plan.gemm.n + o) * small;
+    std::copy(from, from + small, dense.data() + (o * merge + o / p.group_outputs()) * small);
+  }
+  return dense;
+}
+
+void pack_group(const Indirect& plan, const float* weights, std::int64_t group, float* packed) {
+  const ConvProblem& p = plan.p;
+  const std::int64_t taps = p.taps();
+  GemmPlan whole = plan.gemm;  // rows of taps are packed as the taps they consist of
+  whole.taps = taps;
+  whole.k = plan.channels;
+  PackSource source{nullptr, 1, taps, plan.channels * taps};
+  std::vector<float> dense;
+  if (plan.groups == p.group) {
+    source.data = weights + group * plan.gemm.n * source.n_stride;
+  } else {
+    dense = merge_group(plan, weights, group);
+    source.data = dense.data();
+  }
+  pack_panels(whole, source, 0, whole.panels(), packed + group * plan.gemm.packed_floats());
+}
+
+// One task: a block of rows times a chunk of the panels of all groups.
+void run_task(const Indirect& plan, const RunContext& run, const float* packed, std::byte* scratch,
+              std::int64_t task) {
+  const ConvProblem& p = plan.p;
+  const std::int64_t first = task / plan.column_chunks * plan.block_rows;
+  const std::int64_t count = std::min(plan.block_rows, p.batch * p.out_pixels() - first);
+  const std::int64_t chunk = task % plan.column_chunks;
+  const std::int64_t unit_begin = plan.units() * chunk / plan.column_chunks;
+  const std::int64_t unit_end = plan.units() * (chunk + 1) / plan.column_chunks;
+  auto** table = reinterpret_cast<const float**>(scratch);
+  const auto* zeros = reinterpret_cast<const float*>(plan.zeros.get());
+  if (plan.tap_rows) {
+    auto* edges = reinterpret_cast<float*>(scratch + plan.table_bytes);
+    point_to_tap_rows(p, run.in<float>(0), zeros, first, count, table, plan.block_rows, edges);
+  } else {
+    point_to_taps(p, run.in<float>(0), zeros, first, count, table, plan.block_rows);
+  }
+  const std::int64_t panels = plan.gemm.panels();
+  for (std::int64_t unit = unit_begin; unit < unit_end;) {
+    const std::int64_t group = unit / panels, begin = unit % panels;
+    const std::int64_t end = std::min(panels, begin + unit_end - unit);
+    const std::int64_t column = group * plan.gemm.n;
+    GemmOutput output;
+    output.c = run.out<float>(0) + first * p.outputs + column;
+    output.ldc = p.outputs;
+    output.epilogue.activation = p.activation;
+    output.epilogue.alpha = p.alpha;
+    output.epilogue.beta = p.beta;
+    if (run.has_in(2)) output.epilogue.bias = run.in<float>(2) + column;
+    if (run.has_in(3)) {
+      output.epilogue.residual = run.in<float>(3) + first * p.outputs + column;
+      output.epilogue.residual_stride = p.outputs;
+    }
+    const GemmRows rows{table, plan.block_rows, group * plan.channels, count};
+    run_block(plan.gemm, rows, packed + group * plan.gemm.packed_floats(), begin, end, output);
+    unit += end - begin;
+  }
+}
+
+void run_plan(const Indirect& plan, const RunContext& run) {
+  const int threads = std::min(plan.threads, run.threads);
+  const auto* packed = reinterpret_cast<const float*>(plan.weights.get());
+  if (packed == nullptr) {
+    auto* fresh = reinterpret_cast<float*>(run.scratch);
+    parallel_tasks(threads, plan.groups, [&](std::int64_t group, int) {
+      pack_group(plan, run.in<float>(1), group, fresh);
+    });
+    packed = fresh;
+  }
+  const std::size_t per_thread = plan.table_bytes + plan.edge_bytes;
+  parallel_tasks(threads, plan.row_blocks * plan.column_chunks, [&](std::int64_t task, int thread) {
+    run_task(plan, run, packed,
+             run.scratch + plan.weight_bytes + per_thread * static_cast<std::size_t>(thread), task);
+  });
+}
+
+std::size_t aligned(std::int64_t bytes) {
+  return (static_cast<std::size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+Step build(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
+  auto plan = std::make_shared<Indirect>(make_plan(p, c, tap_rows));
+  const std::int64_t floats = checked_multiply(plan->groups, plan->gemm.packed_floats());
+  if (const Tensor* weights = c.content(1)) {
+    const std::string key = "conv g" + std::to_string(plan->groups) + " " + plan->gemm.key();
+    plan->weights = c.cache().get(weights->data(), key, static_cast<std::size_t>(floats) * 4, [&](std::byte* to) {
+      for (std::int64_t group = 0; group < plan->groups; ++group) {
+        pack_group(*plan, weights->as<float>(), group, reinterpret_cast<float*>(to));
+      }
+    });
+  } else {
+    plan->weight_bytes = aligned(floats * 4);
+  }
+  // A group's offset is added to every pointer, so the zeros span all channels.
+  const std::size_t zero_bytes = aligned(std::max(p.channels, plan->gemm.k) * 4);
+  std::shared_ptr<std::byte> zeros = allocate_shared(zero_bytes);
+  std::memset(zeros.get(), 0, zero_bytes);
+  plan->zeros = std::move(zeros);
+  plan->table_bytes = aligned(plan->block_rows * plan->gemm.taps * static_cast<std::int64_t>(sizeof(float*)));
+  if (tap_rows) plan->edge_bytes = aligned(plan->block_rows * plan->gemm.taps * plan->gemm.k * 4);
+
+  Step step;
+  step.scratch_bytes = plan->weight_bytes +
+                       (plan->table_bytes + plan->edge_bytes) * static_cast<std::size_t>(plan->threads);
+  step.run = [plan](const RunContext& run) { run_plan(*plan, run); };
+  return step;
+}
+
+// Each vector multiply-add takes half a cycle on two ports.
+ConvOffer offer_cost(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
+  const Indirect plan = make_plan(p, c, tap_rows);
+  const double overhead = kTapOverhead * static_cast<double>(plan.gemm.taps * plan.gemm.panels());
+  const double rows = static_cast<double>(p.batch * p.out_pixels() * plan.groups);
+  const double compute = rows * (gemm_row_cost(plan.gemm) + overhead) / 2.0;
+  return {std::max(compute, weight_cycles(p)), ""};
+}
+
+ConvOffer offer_pointwise(const ConvProblem& p, const LowerContext& c) {
+  if (p.taps() != 1) return ConvOffer::refuse("the kernel is larger than 1 x 1");
+  if (p.padded()) return ConvOffer::refuse("the input is padded");
+  return offer_cost(p, c, false);
+}
+
+ConvOffer offer_direct(const ConvProblem& p, const LowerContext& c) {
+  if (p.taps() == 1 && !p.padded()) return ConvOffer::refuse("the kernel is 1 x 1");
+  return offer_cost(p, c, false);
+}
+
+ConvOffer offer_rows(const ConvProblem& p, const LowerContext& c) {
+  if (p.group != 1) return ConvOffer::refuse("the convolution has groups");
+  if (p.kernel[2] == 1) return ConvOffer::refuse("the kernel is one pixel wide");
+  if (p.dilation[2] != 1) return ConvOffer::refuse("the kernel is dilated along the width");
+  // Longer rows gain nothing, and copies at the image's edge grow.
+  if (p.kernel[2] * p.channels > 128) return ConvOffer::refuse("a row of the kernel is long enough by taps");
+  return offer_cost(p, c, true);
+}
+
+}  // namespace
+
+const ConvAlgorithm conv_pointwise = {
+    .name = "pointwise",
+    .offer = offer_pointwise,
+    .build = [](const ConvProblem& p, const LowerContext& c) { return build(p, c, false); }};
+
+const ConvAlgorithm conv_direct = {
+    .name = "direct",
+    .offer = offer_direct,
+    .build = [](const ConvProblem& p, const LowerContext& c) { return build(p, c, false); }};
+
+const ConvAlgorithm conv_rows = {
+    .name = "direct by rows",
+    .offer = offer_rows,
+    .build = [](const ConvProblem& p, const LowerContext& c) { return build(p, c, true); }};
+
+}  // namespace lanewise

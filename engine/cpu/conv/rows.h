@@ -1,0 +1,22 @@
+// Where the windows of output pixels lie in a channels-last image, as the pointers that register
+// tiles read (kernels::GemmTile).
+#pragma once
+
+#include <cstdint>
+
+#include "engine/cpu/conv/conv.h"
+
+namespace lanewise {
+
+// For output pixels [first, first + count) of the batch, in memory order: table[tap * step + i] is
+// the input pixel under tap `tap` of pixel first + i, or `zeros` outside the image.
+void point_to_taps(const ConvProblem& p, const float* x, const float* zeros, std::int64_t first,
+                   std::int64_t count, const float** table, std::int64_t step);
+
+// The same with one pointer per row of taps, to kernel[2] * channels consecutive floats. Rows that
+// cross the image's edge are written out, zeros included, to `edges`, which has room for
+// count * kernel[0] * kernel[1] of them. Needs group 1 and dilation 1 along the width.
+void point_to_tap_rows(const ConvProblem& p, const float* x, const float* zeros, std::int64_t first,
+                       std::int64_t count, const float** table, std::int64_t step, float* edges);
+
+}  // namespace lanewise

@@ -1,0 +1,128 @@
+// Conv, and lanewise:FusedConv, which adds a residual and applies an activation. Algorithms are in
+// engine/cpu/conv.
+#include "engine/cpu/activation.h"
+#include "engine/cpu/conv/conv.h"
+#include "engine/graph/op.h"
+#include "engine/ops/window.h"
+
+namespace lanewise {
+namespace {
+
+bool fused(const OpContext& c) { return c.node().op->domain == "lanewise"; }
+
+void infer_conv(InferContext& c) {
+  c.expect_dtype(0, {DType::kFloat32, DType::kFloat64});
+  c.expect_same_dtype(0, 1);
+  const Window window = resolve_window(c, weight_kernel(c));
+  const Shape &x = c.shape(0), &w = c.shape(1);
+  const std::int64_t group = c.attr_int("group");
+  if (group < 1 || w[0] % group != 0) {
+    c.fail("attribute 'group' is " + std::to_string(group) + ", expected a divisor of the " +
+           std::to_string(w[0]) + " filters of the weights (input 1) of shape " + w.str());
+  }
+  if (checked_multiply(w[1], group) != x[1]) {
+    c.fail("the input of shape " + x.str() + " has " + std::to_string(x[1]) + " channels, expected " +
+           std::to_string(w[1]) + " x group " + std::to_string(group) + " for weights of shape " + w.str());
+  }
+  const Shape out = window_output(c, window, w[0]);
+  if (c.has_input(2)) {
+    c.expect_same_dtype(0, 2);
+    if (c.shape(2) != Shape{w[0]}) {
+      c.fail("the bias (input 2) has shape " + c.shape(2).str() + ", expected " + Shape{w[0]}.str());
+    }
+  }
+  if (c.has_input(3)) {
+    c.expect_same_dtype(0, 3);
+    if (c.shape(3) != out) {
+      c.fail("the residual (input 3) has shape " + c.shape(3).str() + ", expected " + out.str());
+    }
+  }
+  if (fused(c)) {
+    c.expect_dtype(0, {DType::kFloat32});
+    if (!find_activation(c.attr_string("activation"))) {
+      c.fail("attribute 'activation' is '" + std::string(c.attr_string("activation")) +
+             "', expected the name of an activation operator");
+    }
+  }
+  out.elements();  // overflow
+  c.set_output(0, c.dtype(0), out);
+}
+
+// Aligns up to three spatial axes at the end.
+ConvProblem::Sizes spatial(const std::vector<std::int64_t>& values, std::int64_t fill) {
+  ConvProblem::Sizes sizes{fill, fill, fill};
+  for (std::size_t i = 0; i < values.size(); ++i) sizes[3 - values.size() + i] = values[i];
+  return sizes;
+}
+
+ConvProblem problem_of(const LowerContext& c) {
+  const Window window = resolve_window(c, weight_kernel(c));
+  const Shape& x = c.shape(0);
+  ConvProblem p;
+  p.batch = x[0];
+  p.channels = x[1];
+  p.outputs = c.shape(1)[0];
+  p.group = c.attr_int("group");
+  p.in = spatial(std::vector<std::int64_t>(x.begin() + 2, x.end()), 1);
+  p.out = spatial(window.out, 1);
+  p.kernel = spatial(window.kernel, 1);
+  p.stride = spatial(window.stride, 1);
+  p.dilation = spatial(window.dilation, 1);
+  p.pad = spatial(window.pad_begin, 0);
+  p.pad_end = spatial(window.pad_end, 0);
+  if (fused(c)) {
+    p.activation = *find_activation(c.attr_string("activation"));
+    p.alpha = c.attr_float("activation_alpha");
+    p.beta = c.attr_float("activation_beta");
+  }
+  return p;
+}
+
+Step lower(LowerContext& c) {
+  if (c.shape(0).rank() > 5) {
+    c.unsupported("input 0 has shape " + c.shape(0).str() + ", expected at most 3 spatial axes");
+  }
+  return lower_conv(problem_of(c), c);
+}
+
+double conv_flops(const OpContext& c, std::span<const ValueInfo> outputs) {
+  const Shape& w = c.shape(1);
+  return 2.0 * static_cast<double>(outputs[0].shape.elements()) *
+         static_cast<double>(w.elements(1, w.rank()));
+}
+
+#define LANEWISE_CONV_ATTRS                                                                        \
+  {.name = "auto_pad", .type = AttrType::kString,                                                  \
+   .doc = "NOTSET (use pads), VALID, SAME_UPPER or SAME_LOWER", .string_default = "NOTSET"},       \
+      {.name = "dilations", .type = AttrType::kInts, .doc = "per spatial axis, default 1"},        \
+      {.name = "group", .type = AttrType::kInt, .doc = "channel groups", .int_default = 1},        \
+      {.name = "kernel_shape", .type = AttrType::kInts, .doc = "default: that of the weights"},    \
+      {.name = "pads", .type = AttrType::kInts, .doc = "begins, then ends; default 0"},            \
+  {                                                                                                \
+    .name = "strides", .type = AttrType::kInts, .doc = "per spatial axis, default 1"               \
+  }
+
+constexpr AttrDef kConvAttrs[] = {LANEWISE_CONV_ATTRS};
+constexpr AttrDef kFusedAttrs[] = {
+    LANEWISE_CONV_ATTRS,
+    {.name = "activation", .type = AttrType::kString, .doc = "operator name, default none"},
+    {.name = "activation_alpha", .type = AttrType::kFloat, .doc = "its alpha; of Clip, the minimum"},
+    {.name = "activation_beta", .type = AttrType::kFloat, .doc = "its beta; of Clip, the maximum"}};
+#undef LANEWISE_CONV_ATTRS
+
+constexpr OpDef kOps[] = {
+    {.name = "Conv", .doc = "Convolution of a batch with filters (cross-correlation).", .min_inputs = 2,
+     .max_inputs = 3, .attributes = kConvAttrs, .infer = infer_conv, .lower = lower,
+     .layout = LayoutRule::kChannels, .flops = conv_flops},
+    {.domain = "lanewise", .name = "FusedConv",
+     .doc = "activation(Conv(X, W, B) + R): a convolution with what follows it.", .min_inputs = 2,
+     .max_inputs = 4, .attributes = kFusedAttrs, .infer = infer_conv, .lower = lower,
+     .layout = LayoutRule::kChannels, .channels_inputs = 0b1001, .inplace = 0b1000, .flops = conv_flops},
+};
+
+}  // namespace
+
+extern const OpTable conv_ops;
+const OpTable conv_ops = {kOps};
+
+}  // namespace lanewise
