@@ -31,6 +31,16 @@ Tensor Tensor::wrap(DType dtype, Shape shape, const void* data, std::shared_ptr<
   return result;
 }
 
+Tensor Tensor::copy() const {
+  Tensor result = allocate(dtype_, shape_);
+  if (dtype_ == DType::kString) {
+    std::copy_n(as<std::string>(), elements_, result.mutable_as<std::string>());
+  } else if (bytes() > 0) {
+    std::memcpy(result.mutable_data(), data_, bytes());
+  }
+  return result;
+}
+
 Tensor Tensor::reshaped(Shape shape) const {
   if (shape.elements() != elements_) {
     throw ModelError("a tensor of shape " + shape_.str() + " does not fit the shape " + shape.str());

@@ -50,6 +50,8 @@ class Tensor {
   T* mutable_as() { return static_cast<T*>(mutable_data()); }
   const std::shared_ptr<const void>& owner() const { return owner_; }
 
+  // The same content in memory of its own.
+  Tensor copy() const;
   // The same bytes under another shape of as many elements.
   Tensor reshaped(Shape shape) const;
   // The values of an integer or bool tensor; throws ModelError for other types.

@@ -99,7 +99,8 @@ std::shared_ptr<PlanNode> Program::next_of(PlanNode& node, const Live& live,
   }
   if (node.wanted != kNoValue) {
     const Tensor& tensor = live.at(node.wanted);
-    auto content = std::make_shared<const Tensor>(tensor);
+    // A copy: the caller may change the array, and the plan must go on meaning what its key says.
+    auto content = std::make_shared<const Tensor>(tensor.copy());
     facts.values[static_cast<std::size_t>(node.wanted)] = {tensor.dtype(), tensor.shape(), Layout::kPlain,
                                                            std::move(content)};
   }
@@ -153,10 +154,11 @@ std::vector<Tensor> Program::run(std::span<const Tensor> inputs, const std::map<
   std::map<ValueId, ValueInfo> forms;
   for (const auto& [id, tensor] : live) forms[id] = {tensor.dtype(), tensor.shape(), Layout::kPlain, nullptr};
   std::shared_ptr<PlanNode> node = root_for(forms, outputs);
-  node->segment->run(live, options_.threads, trace);
-  while (!node->complete) {
-    node = next_of(*node, live, outputs);
+  for (;;) {
+    if (trace != nullptr) trace->plans.push_back(node);
     node->segment->run(live, options_.threads, trace);
+    if (node->complete) break;
+    node = next_of(*node, live, outputs);
   }
   std::vector<Tensor> results;
   for (ValueId id : outputs) {

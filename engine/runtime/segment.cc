@@ -82,7 +82,7 @@ void Segment::run(std::map<ValueId, Tensor>& live, int threads, Trace* trace) co
     context.emitter = &emitter;
     const double start = trace == nullptr ? 0 : now();
     bound.step.run(context);
-    if (trace != nullptr) trace->push_back({&bound, now() - start});
+    if (trace != nullptr) trace->steps.push_back({&bound, now() - start});
     for (std::size_t j = 0; j < emitted.size(); ++j) {
       if (emitted[j].defined() && bound.outputs[j].kind == Place::Kind::kResult) {
         results[bound.outputs[j].index] = std::move(emitted[j]);

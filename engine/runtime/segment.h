@@ -49,7 +49,10 @@ struct StepTime {
   const BoundStep* step;
   double seconds;
 };
-using Trace = std::vector<StepTime>;
+struct Trace {
+  std::vector<StepTime> steps;
+  std::vector<std::shared_ptr<const void>> plans;  // keep the steps alive
+};
 
 // Immutable once compiled, but for the pool of frames; safe from several threads.
 class Segment {

@@ -1,0 +1,226 @@
+// Checking what a caller gives, and timing.
+#include "engine/runtime/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <thread>
+#include <utility>
+
+#include "engine/base/error.h"
+#include "engine/base/parallel.h"
+
+namespace lanewise {
+namespace {
+
+TensorInfo info_of(const Value& value, bool optional) {
+  return {value.name, value.dtype, value.ranked, value.shape, value.dim_names, optional};
+}
+
+std::string form(DType dtype, const Shape& shape) { return std::string(dtype_name(dtype)) + " " + shape.str(); }
+
+std::string declared_form(const TensorInfo& info) {
+  if (!info.ranked) return std::string(dtype_name(info.dtype)) + " of any shape";
+  std::string text = std::string(dtype_name(info.dtype)) + " [";
+  for (int i = 0; i < info.shape.rank(); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    const std::string symbol = at < info.dim_names.size() ? info.dim_names[at] : "";
+    if (i > 0) text += ", ";
+    text += info.shape[i] >= 0 ? std::to_string(info.shape[i]) : symbol.empty() ? "?" : symbol;
+  }
+  return text + "]";
+}
+
+[[noreturn]] void refuse(const TensorInfo& info, const Tensor& tensor, const std::string& hint) {
+  const std::string expected = declared_form(info), got = form(tensor.dtype(), tensor.shape());
+  throw InputError("input '" + info.name + "': expected " + expected + ", got " + got + "; " + hint,
+                   info.name, expected, got);
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "'" : ", '") + name + "'";
+  return text;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Calls f, on a thread of its own where this process is a fork of one that had used threads.
+template <class F>
+void call_after_fork(F&& f) {
+  if (!forked_from_pool()) return f();
+  std::exception_ptr error;
+  std::thread([&] {
+    try {
+      f();
+    } catch (...) {
+      error = std::current_exception();
+    }
+  }).join();
+  if (error) std::rethrow_exception(error);
+}
+
+}  // namespace
+
+Session::Session(std::shared_ptr<const Graph> graph, const Options& options)
+    : program_(std::move(graph), options) {
+  const Graph& g = this->graph();
+  for (std::size_t i = 0; i < g.values.size(); ++i) ids_.emplace(g.values[i].name, static_cast<ValueId>(i));
+  // With every shape known the plan is made now: a model that cannot run says so when it is loaded.
+  std::map<ValueId, ValueInfo> forms;
+  for (ValueId id : g.inputs) {
+    const Value& value = g.value(id);
+    if (!value.ranked || !value.shape.known()) return;
+    forms[id] = {value.dtype, value.shape, Layout::kPlain, nullptr};
+  }
+  call_after_fork([&] { program_.plan(forms); });
+}
+
+std::vector<TensorInfo> Session::inputs() const {
+  std::vector<TensorInfo> result;
+  for (ValueId id : graph().inputs) result.push_back(info_of(graph().value(id), false));
+  for (ValueId id : graph().overridable) result.push_back(info_of(graph().value(id), true));
+  return result;
+}
+
+std::vector<TensorInfo> Session::outputs() const {
+  std::vector<TensorInfo> result;
+  for (ValueId id : graph().outputs) result.push_back(info_of(graph().value(id), false));
+  return result;
+}
+
+std::vector<std::string> Session::tensor_names() const {
+  std::vector<std::string> names;
+  for (ValueId id : graph().inputs) names.push_back(graph().value_name(id));
+  for (const Node& node : graph().nodes) {
+    for (ValueId id : node.outputs) {
+      if (id != kNoValue) names.push_back(graph().value_name(id));
+    }
+  }
+  return names;
+}
+
+void Session::check(const TensorInfo& info, const Tensor& tensor,
+                    std::map<std::string, std::int64_t>& sizes) const {
+  if (info.dtype != DType::kUndefined && tensor.dtype() != info.dtype) {
+    refuse(info, tensor, "convert it with .astype('" + std::string(dtype_name(info.dtype)) + "')");
+  }
+  if (!info.ranked) return;
+  if (tensor.shape().rank() != info.shape.rank()) refuse(info, tensor, "give it that number of dimensions");
+  for (int i = 0; i < info.shape.rank(); ++i) {
+    const std::int64_t size = tensor.shape()[i];
+    if (info.shape[i] >= 0 && size != info.shape[i]) refuse(info, tensor, "give it that shape");
+    const auto at = static_cast<std::size_t>(i);
+    if (info.shape[i] >= 0 || at >= info.dim_names.size() || info.dim_names[at].empty()) continue;
+    const auto [known, added] = sizes.emplace(info.dim_names[at], size);
+    if (!added && known->second != size) {
+      refuse(info, tensor, "dimension '" + info.dim_names[at] + "' is " + std::to_string(known->second) +
+                               " elsewhere in the inputs");
+    }
+  }
+}
+
+std::vector<ValueId> Session::output_ids(const std::vector<std::string>& names) const {
+  if (names.empty()) return graph().outputs;
+  std::vector<ValueId> result;
+  for (const std::string& name : names) {
+    const auto it = ids_.find(name);
+    if (it == ids_.end() || name.empty()) {
+      std::vector<std::string> own;
+      for (ValueId id : graph().outputs) own.push_back(graph().value_name(id));
+      throw InputError("output '" + name + "' is no tensor of this model; its outputs are " + joined(own) +
+                           ", and model.tensor_names lists every tensor that can be asked for",
+                       name, "the name of a tensor of the model", name);
+    }
+    result.push_back(it->second);
+  }
+  return result;
+}
+
+std::vector<Tensor> Session::run_checked(const std::map<std::string, Tensor>& inputs,
+                                         const std::vector<ValueId>& outputs, Trace* trace) {
+  std::vector<Tensor> ordered;
+  std::map<ValueId, Tensor> overrides;
+  std::map<std::string, std::int64_t> sizes;
+  std::size_t used = 0;
+  for (const TensorInfo& info : this->inputs()) {
+    const auto given = inputs.find(info.name);
+    if (given == inputs.end()) {
+      if (info.optional) continue;
+      const std::string expected = declared_form(info);
+      throw InputError("input '" + info.name + "' is missing; expected " + expected, info.name, expected,
+                       "nothing");
+    }
+    check(info, given->second, sizes);
+    ++used;
+    if (info.optional) {
+      overrides.emplace(ids_.at(info.name), given->second);
+    } else {
+      ordered.push_back(given->second);
+    }
+  }
+  if (used != inputs.size()) {
+    std::vector<std::string> names;
+    for (const TensorInfo& info : this->inputs()) names.push_back(info.name);
+    for (const auto& [name, tensor] : inputs) {
+      if (std::find(names.begin(), names.end(), name) == names.end()) {
+        throw InputError("input '" + name + "' is not an input of this model; its inputs are " + joined(names),
+                         name, joined(names), name);
+      }
+    }
+  }
+  return program_.run(ordered, overrides, outputs, trace);
+}
+
+std::vector<Tensor> Session::run(const std::map<std::string, Tensor>& inputs,
+                                 const std::vector<std::string>& outputs) {
+  std::vector<Tensor> results;
+  call_after_fork([&] { results = run_checked(inputs, output_ids(outputs), nullptr); });
+  // A result that is also an input, a constant or another result gets memory of its own: the caller
+  // may write to it.
+  for (Tensor& tensor : results) {
+    if (tensor.owner().use_count() != 1) tensor = tensor.copy();
+  }
+  return results;
+}
+
+Profile Session::profile(const std::map<std::string, Tensor>& inputs, int runs) {
+  Profile profile;
+  std::vector<double> totals;
+  std::vector<std::vector<double>> times;
+  call_after_fork([&] {
+    (void)run_checked(inputs, graph().outputs, nullptr);
+    for (int i = 0; i < std::max(1, runs); ++i) {
+      Trace trace;
+      const double start = now();
+      (void)run_checked(inputs, graph().outputs, &trace);
+      totals.push_back(now() - start);
+      if (i == 0) {
+        times.resize(trace.steps.size());
+        for (const StepTime& time : trace.steps) {
+          const BoundStep& step = *time.step;
+          profile.layers.push_back({step.name, step.op, step.step.algorithm,
+                                    step.output_names.empty() ? "" : step.output_names[0],
+                                    step.output_shape, step.step.refused, 0, step.flops, step.bytes});
+        }
+      }
+      for (std::size_t j = 0; j < std::min(trace.steps.size(), times.size()); ++j) {
+        times[j].push_back(trace.steps[j].seconds);
+      }
+    }
+  });
+  for (std::size_t j = 0; j < times.size(); ++j) profile.layers[j].seconds = median(times[j]);
+  profile.total_seconds = median(totals);
+  profile.weight_bytes = program_.weight_bytes();
+  return profile;
+}
+
+}  // namespace lanewise

@@ -1,0 +1,67 @@
+// A loaded model as the bindings see it: names instead of ids, inputs checked at the border.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/runtime/program.h"
+
+namespace lanewise {
+
+// A declared input or output. A dimension is a size, or kUnknown with its symbolic name (or "").
+struct TensorInfo {
+  std::string name;
+  DType dtype = DType::kUndefined;
+  bool ranked = false;
+  Shape shape;
+  std::vector<std::string> dim_names;
+  bool optional = false;  // an initialiser that a caller may replace
+};
+
+// One step of a run, timed.
+struct LayerProfile {
+  std::string name, op, algorithm, output, shape;
+  std::vector<Refusal> refused;
+  double seconds = 0;  // median over the runs
+  double flops = 0;
+  double bytes = 0;
+};
+
+struct Profile {
+  std::vector<LayerProfile> layers;
+  double total_seconds = 0;  // median over the runs, of the whole run
+  std::size_t weight_bytes = 0;  // transformed weights held beside the file's own
+};
+
+class Session {
+ public:
+  Session(std::shared_ptr<const Graph> graph, const Options& options);
+
+  const Options& options() const { return program_.options(); }
+  const Graph& graph() const { return program_.graph(); }
+  std::vector<TensorInfo> inputs() const;
+  std::vector<TensorInfo> outputs() const;
+  // Names of every tensor that run() can return: inputs, inner values, outputs.
+  std::vector<std::string> tensor_names() const;
+
+  // Runs the model; `outputs` may name any tensor of the graph, and empty means the model's own.
+  // Throws InputError for a missing, unknown or unfit input or an unknown output name.
+  std::vector<Tensor> run(const std::map<std::string, Tensor>& inputs,
+                          const std::vector<std::string>& outputs);
+
+  // Runs `runs` times after one warm-up and reports each step.
+  Profile profile(const std::map<std::string, Tensor>& inputs, int runs);
+
+ private:
+  std::vector<Tensor> run_checked(const std::map<std::string, Tensor>& inputs,
+                                  const std::vector<ValueId>& outputs, Trace* trace);
+  void check(const TensorInfo& info, const Tensor& tensor, std::map<std::string, std::int64_t>& sizes) const;
+  std::vector<ValueId> output_ids(const std::vector<std::string>& names) const;
+
+  Program program_;
+  std::map<std::string, ValueId> ids_;
+};
+
+}  // namespace lanewise

@@ -1,0 +1,172 @@
+// The module lanewise._core: conversion only. The GIL is released around load, compile and run.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <memory>
+
+#include "engine/onnx/import.h"
+#include "engine/runtime/session.h"
+#include "python/bindings/arrays.h"
+#include "python/bindings/bindings.h"
+#include "python/bindings/errors.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace lanewise::bindings {
+namespace {
+
+std::shared_ptr<Session> load_file(const std::string& path, const std::string& isa, int threads,
+                                   const std::string& numerics, bool fuse, const std::string& force) {
+  const nb::gil_scoped_release release;
+  Options options = make_options(isa, threads, numerics);
+  options.fuse = fuse;
+  options.force = force;
+  return std::make_shared<Session>(import_file(path, {}), options);
+}
+
+std::shared_ptr<Session> load_bytes(nb::bytes bytes, const std::string& folder, const std::string& isa,
+                                    int threads, const std::string& numerics, bool fuse,
+                                    const std::string& force) {
+  const std::span<const std::byte> content(static_cast<const std::byte*>(bytes.data()), bytes.size());
+  // Weights stay in the caller's bytes, which live as long as the graph does.
+  PyObject* kept = bytes.release().ptr();
+  std::shared_ptr<const void> owner(content.data(), [kept](const void*) {
+    const nb::gil_scoped_acquire gil;
+    Py_DECREF(kept);
+  });
+  const nb::gil_scoped_release release;
+  Options options = make_options(isa, threads, numerics);
+  options.fuse = fuse;
+  options.force = force;
+  ImportOptions import;
+  import.base_folder = folder;
+  return std::make_shared<Session>(import_model(content, std::move(owner), import), options);
+}
+
+nb::tuple info_to_python(const TensorInfo& info) {
+  nb::object shape = nb::none();
+  if (info.ranked) {
+    nb::list dims;
+    for (int i = 0; i < info.shape.rank(); ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      if (info.shape[i] >= 0) {
+        dims.append(info.shape[i]);
+      } else if (at < info.dim_names.size() && !info.dim_names[at].empty()) {
+        dims.append(info.dim_names[at]);
+      } else {
+        dims.append(nb::none());
+      }
+    }
+    shape = nb::tuple(dims);
+  }
+  return nb::make_tuple(info.name, static_cast<int>(info.dtype), shape, info.optional);
+}
+
+nb::list infos_to_python(const std::vector<TensorInfo>& infos) {
+  nb::list result;
+  for (const TensorInfo& info : infos) result.append(info_to_python(info));
+  return result;
+}
+
+// (name, array, element type code) triples.
+std::map<std::string, Tensor> inputs_from_python(const nb::list& inputs) {
+  std::map<std::string, Tensor> result;
+  for (nb::handle item : inputs) {
+    const auto triple = nb::cast<nb::tuple>(item);
+    result.insert_or_assign(nb::cast<std::string>(triple[0]),
+                            tensor_from_python(triple[1], nb::cast<int>(triple[2])));
+  }
+  return result;
+}
+
+nb::list run(Session& session, const nb::list& inputs, const std::vector<std::string>& outputs) {
+  const std::map<std::string, Tensor> given = inputs_from_python(inputs);
+  std::vector<Tensor> results;
+  {
+    const nb::gil_scoped_release release;
+    results = session.run(given, outputs);
+  }
+  nb::list list;
+  for (Tensor& tensor : results) {
+    list.append(nb::make_tuple(tensor_to_python(tensor), static_cast<int>(tensor.dtype())));
+  }
+  return list;
+}
+
+nb::dict profile(Session& session, const nb::list& inputs, int runs) {
+  const std::map<std::string, Tensor> given = inputs_from_python(inputs);
+  Profile profile;
+  {
+    const nb::gil_scoped_release release;
+    profile = session.profile(given, runs);
+  }
+  nb::list layers;
+  for (const LayerProfile& layer : profile.layers) {
+    nb::dict entry;
+    entry["name"] = layer.name;
+    entry["op"] = layer.op;
+    entry["algorithm"] = layer.algorithm;
+    entry["output"] = layer.output;
+    entry["shape"] = layer.shape;
+    entry["seconds"] = layer.seconds;
+    entry["flops"] = layer.flops;
+    entry["bytes"] = layer.bytes;
+    nb::list refused;
+    for (const Refusal& refusal : layer.refused) {
+      refused.append(nb::make_tuple(refusal.algorithm, refusal.reason));
+    }
+    entry["refused"] = refused;
+    layers.append(entry);
+  }
+  nb::dict result;
+  result["layers"] = layers;
+  result["total_seconds"] = profile.total_seconds;
+  result["weight_bytes"] = profile.weight_bytes;
+  return result;
+}
+
+nb::list nodes(const Session& session) {
+  nb::list list;
+  for (const Node& node : session.graph().nodes) {
+    list.append(nb::make_tuple(node.name, op_name(*node.op)));
+  }
+  return list;
+}
+
+std::size_t parameters(const Session& session) {
+  std::size_t count = 0;
+  for (const Value& value : session.graph().values) {
+    if (value.constant && is_floating(value.dtype)) count += static_cast<std::size_t>(value.constant->elements());
+  }
+  return count;
+}
+
+}  // namespace
+}  // namespace lanewise::bindings
+
+NB_MODULE(_core, m) {
+  using namespace lanewise;
+  using namespace lanewise::bindings;
+  m.attr("__version__") = LANEWISE_VERSION;
+  register_errors();
+  m.def("load_file", &load_file, "path"_a, "isa"_a, "threads"_a, "numerics"_a, "fuse"_a, "force"_a);
+  m.def("load_bytes", &load_bytes, "content"_a, "folder"_a, "isa"_a, "threads"_a, "numerics"_a, "fuse"_a,
+        "force"_a);
+  nb::class_<Session>(m, "Session")
+      .def("inputs", [](const Session& s) { return infos_to_python(s.inputs()); })
+      .def("outputs", [](const Session& s) { return infos_to_python(s.outputs()); })
+      .def("tensor_names", &Session::tensor_names)
+      .def("metadata", [](const Session& s) { return s.graph().metadata; })
+      .def("nodes", &nodes)
+      .def("parameters", &parameters)
+      .def("isa", [](const Session& s) { return std::string(isa_name(s.options().isa)); })
+      .def("threads", [](const Session& s) { return s.options().threads; })
+      .def("run", &run, "inputs"_a, "outputs"_a)
+      .def("profile", &profile, "inputs"_a, "runs"_a);
+  bind_machine(m);
+}

@@ -1,0 +1,38 @@
+"""Lanewise runs trained ONNX models fast on a CPU, and can say why it is as fast as it is.
+
+Example:
+    >>> import numpy as np
+    >>> import lanewise as lw
+    >>> from lanewise.demo.report import data_path
+    >>> model = lw.load(data_path("digits.onnx"))
+    >>> scores = model(np.zeros((1, 1, 8, 8), np.float32))
+"""
+
+from __future__ import annotations
+
+from lanewise._core import __version__, isas
+from lanewise.errors import (
+    DeviceError,
+    InputError,
+    LanewiseError,
+    ModelError,
+    ResourceError,
+    UnsupportedError,
+)
+from lanewise.model import LayerTime, Model, Profile, TensorInfo, load
+
+__all__ = [
+    "DeviceError",
+    "InputError",
+    "LanewiseError",
+    "LayerTime",
+    "Model",
+    "ModelError",
+    "Profile",
+    "ResourceError",
+    "TensorInfo",
+    "UnsupportedError",
+    "__version__",
+    "isas",
+    "load",
+]

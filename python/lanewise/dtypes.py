@@ -1,0 +1,136 @@
+"""ONNX's element types and NumPy's, and arrays between Python and the core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lanewise.errors import InputError
+
+__all__ = ["NAMES", "code_of", "numpy_dtype", "pack", "unpack"]
+
+Array = npt.NDArray[Any]
+
+#: Name of each ONNX element type (onnx.TensorProto.DataType), by code.
+NAMES = {
+    1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64",
+    8: "string", 9: "bool", 10: "float16", 11: "float64", 12: "uint32", 13: "uint64",
+    14: "complex64", 15: "complex128", 16: "bfloat16", 17: "float8_e4m3fn",
+    18: "float8_e4m3fnuz", 19: "float8_e5m2", 20: "float8_e5m2fnuz", 21: "uint4", 22: "int4",
+    23: "float4_e2m1fn", 24: "float8_e8m0fnu", 25: "uint2", 26: "int2",
+}  # fmt: skip
+
+_STRING = 8
+_NATIVE = {
+    np.dtype(name): code
+    for code, name in NAMES.items()
+    if code in {1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15}
+}
+_CODES = {name: code for code, name in NAMES.items()}
+
+
+def numpy_dtype(code: int) -> np.dtype[Any]:
+    """The NumPy type of an ONNX element type.
+
+    Args:
+        code: a value of onnx.TensorProto.DataType.
+
+    Returns:
+        NumPy's own type, or that of ``ml_dtypes`` for bfloat16 and the types below 16 bits.
+
+    Raises:
+        ImportError: the type is one of ml_dtypes', which is not installed.
+    """
+    if code == _STRING:
+        return np.dtype(object)
+    name = NAMES[code]
+    if code in _NATIVE.values():
+        return np.dtype(name)
+    import ml_dtypes  # an extra: only files with such types need it
+
+    return np.dtype(getattr(ml_dtypes, name))
+
+
+def code_of(dtype: np.dtype[Any], name: str) -> int:
+    """The ONNX element type of a NumPy type; InputError naming the input when there is none."""
+    code = _NATIVE.get(dtype)
+    if code is None:
+        code = _STRING if dtype.kind in "OUST" else _CODES.get(dtype.name)
+    if code is None:
+        raise InputError(
+            f"input '{name}': arrays of {dtype} have no ONNX element type; convert it with .astype",
+            name,
+            "a numeric, bool or string array",
+            str(dtype),
+        )
+    return code
+
+
+def _as_array(value: object, name: str) -> Array:
+    """The value as a NumPy array, without a copy for arrays, buffers and DLPack tensors."""
+    if isinstance(value, np.ndarray):
+        return value
+    if hasattr(value, "__dlpack__") and not hasattr(value, "__array_interface__"):
+        try:
+            return np.from_dlpack(value)  # type: ignore[arg-type]
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise InputError(
+                f"input '{name}': cannot read the tensor through DLPack ({error}); "
+                "give a tensor in CPU memory that needs no gradient",
+                name,
+                "an array in CPU memory",
+                type(value).__name__,
+            ) from error
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise InputError(
+            f"input '{name}': cannot make an array of it ({error}); give a NumPy array",
+            name,
+            "an array",
+            type(value).__name__,
+        ) from error
+
+
+def pack(name: str, value: object) -> tuple[str, Any, int]:
+    """An input as the core takes it: (name, C-contiguous buffer, element type)."""
+    array = _as_array(value, name)
+    code = code_of(array.dtype, name)
+    if code == _STRING:
+        texts = [_text(item, name) for item in array.ravel().tolist()]
+        return name, (texts, array.shape), code
+    if not array.flags.c_contiguous:
+        array = np.ascontiguousarray(array)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if array.dtype not in _NATIVE:
+        array = array.view(f"u{array.dtype.itemsize}")
+    return name, array, code
+
+
+def _text(item: object, name: str) -> str:
+    """One element of a string array."""
+    if isinstance(item, str):
+        return item
+    if isinstance(item, bytes):
+        return item.decode("utf-8", errors="surrogateescape")
+    raise InputError(
+        f"input '{name}': an array of objects must hold str, found {type(item).__name__}; "
+        "convert it with .astype",
+        name,
+        "str elements",
+        type(item).__name__,
+    )
+
+
+def unpack(value: object, code: int) -> Array:
+    """An output of the core as a NumPy array of its own type."""
+    if code == _STRING:
+        texts, shape = value  # type: ignore[misc]
+        result = np.empty(len(texts), dtype=object)
+        result[:] = texts
+        return result.reshape(shape)
+    array = np.asarray(value)
+    return array if code in _NATIVE.values() else array.view(numpy_dtype(code))

@@ -1,0 +1,314 @@
+"""Loading and running a model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lanewise import _core
+from lanewise.dtypes import NAMES, Array, pack, unpack
+from lanewise.errors import InputError, ModelError
+
+__all__ = ["LayerTime", "Model", "Profile", "TensorInfo", "load"]
+
+Numerics = Literal["fast", "reproducible", "strict"]
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A declared input or output.
+
+    Attributes:
+        name: as in the file.
+        dtype: name of the element type, for example "float32".
+        shape: one entry per dimension: its size, the name of a symbolic dimension, or None when
+            the file leaves it open; None as a whole when not even the rank is known.
+        optional: an initialiser that the caller may replace.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...] | None
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """One step of a plan, timed.
+
+    Attributes:
+        name: the node, or the last of the nodes that were fused into the step.
+        op: the operator, fused ones in the domain ``lanewise``.
+        algorithm: what was chosen for it.
+        output: the first tensor it makes.
+        shape: that tensor's shape, as text.
+        ms: median time in milliseconds.
+        flops: floating-point operations of one run.
+        bytes: inputs, weights and outputs, each counted once.
+        refused: (algorithm, reason) of the faster ones that could not be taken.
+    """
+
+    name: str
+    op: str
+    algorithm: str
+    output: str
+    shape: str
+    ms: float
+    flops: float
+    bytes: float
+    refused: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def gflops(self) -> float:
+        """Rate in GFLOP/s."""
+        return self.flops / self.ms / 1e6 if self.ms > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where a run's time went.
+
+    Attributes:
+        layers: in order of execution.
+        total_ms: median time of a whole run in milliseconds.
+        weight_bytes: transformed weights held beside the file's own.
+    """
+
+    layers: list[LayerTime] = field(default_factory=list)
+    total_ms: float = 0.0
+    weight_bytes: int = 0
+
+
+def _info(raw: tuple[str, int, tuple[int | str | None, ...] | None, bool]) -> TensorInfo:
+    name, code, shape, optional = raw
+    return TensorInfo(name, NAMES.get(code, "undefined"), shape, optional)
+
+
+class Model:
+    """A loaded model. Made by `lanewise.load`; running it is safe from many threads.
+
+    Example:
+        >>> import numpy as np
+        >>> import lanewise as lw
+        >>> from lanewise.demo.report import data_path
+        >>> model = lw.load(data_path("digits.onnx"))
+        >>> scores = model(np.zeros((1, 1, 8, 8), np.float32))
+        >>> scores.shape
+        (1, 10)
+    """
+
+    def __init__(self, session: _core.Session) -> None:
+        """Wraps a session of the core; use `lanewise.load`."""
+        self._session = session
+        self._input_names = [raw[0] for raw in session.inputs() if not raw[3]]
+
+    @property
+    def inputs(self) -> list[TensorInfo]:
+        """The declared inputs, then the initialisers that may be replaced."""
+        return [_info(raw) for raw in self._session.inputs()]
+
+    @property
+    def outputs(self) -> list[TensorInfo]:
+        """The declared outputs."""
+        return [_info(raw) for raw in self._session.outputs()]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Producer, opsets, documentation and the file's own entries."""
+        return self._session.metadata()
+
+    @property
+    def tensor_names(self) -> list[str]:
+        """Every tensor that `run` can return: inputs, inner ones, outputs."""
+        return self._session.tensor_names()
+
+    @property
+    def nodes(self) -> list[tuple[str, str]]:
+        """(name, operator) of each node of the normalised graph, in order."""
+        return self._session.nodes()
+
+    @property
+    def parameters(self) -> int:
+        """Number of floating-point elements in the initialisers."""
+        return self._session.parameters()
+
+    @property
+    def isa(self) -> str:
+        """The instruction set in use."""
+        return self._session.isa()
+
+    @property
+    def threads(self) -> int:
+        """The most threads that a run uses."""
+        return self._session.threads()
+
+    def __call__(self, *arrays: object) -> Array | tuple[Array, ...]:
+        """Runs the model on its inputs in order.
+
+        Args:
+            *arrays: one array per declared input: NumPy arrays, or anything with the buffer
+                protocol or DLPack, not copied when C-contiguous.
+
+        Returns:
+            The output, or a tuple when the model has several.
+
+        Raises:
+            InputError: the number of arrays, a dtype or a shape does not fit.
+        """
+        if len(arrays) != len(self._input_names):
+            raise InputError(
+                f"expected {len(self._input_names)} arrays ({', '.join(self._input_names)}), "
+                f"got {len(arrays)}",
+                "inputs",
+                str(len(self._input_names)),
+                str(len(arrays)),
+            )
+        packed = [pack(name, a) for name, a in zip(self._input_names, arrays, strict=True)]
+        results = [unpack(value, code) for value, code in self._session.run(packed, [])]
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def run(
+        self, inputs: Mapping[str, object], outputs: Sequence[str] | None = None
+    ) -> dict[str, Array]:
+        """Runs the model and returns named tensors.
+
+        Args:
+            inputs: an array for each declared input, by name.
+            outputs: names of any tensors inside the network (see `tensor_names`), for feature
+                extraction; by default the declared outputs.
+
+        Returns:
+            The tensors by name, in the order asked for, in memory of their own.
+
+        Raises:
+            InputError: an input is missing, unknown or does not fit, or an output is unknown.
+            ModelError: the data breaks the model's own rules (an index out of range, say).
+            ResourceError: memory does not suffice.
+
+        Example:
+            >>> import numpy as np
+            >>> import lanewise as lw
+            >>> from lanewise.demo.report import data_path
+            >>> model = lw.load(data_path("digits.onnx"))
+            >>> x = {model.inputs[0].name: np.zeros((2, 1, 8, 8), np.float32)}
+            >>> sorted(model.run(x)) == sorted(info.name for info in model.outputs)
+            True
+        """
+        if isinstance(outputs, str):
+            raise InputError(
+                f"outputs: expected a list of names, got the str '{outputs}'; "
+                f"write outputs=['{outputs}']",
+                "outputs",
+                "a list of str",
+                "str",
+            )
+        if not isinstance(inputs, Mapping):
+            raise InputError(
+                f"inputs: expected a dict from name to array, got {type(inputs).__name__}; "
+                "call the model itself to give arrays in order",
+                "inputs",
+                "a dict",
+                type(inputs).__name__,
+            )
+        names = list(outputs) if outputs is not None else [info.name for info in self.outputs]
+        if not names:
+            return {}
+        packed = [pack(name, array) for name, array in inputs.items()]
+        results = self._session.run(packed, names)
+        return {
+            name: unpack(value, code) for name, (value, code) in zip(names, results, strict=True)
+        }
+
+    def profile(self, inputs: Mapping[str, object], runs: int = 10) -> Profile:
+        """Times each step.
+
+        Args:
+            inputs: as for `run`.
+            runs: how many runs the medians are taken over, after one that is not counted.
+
+        Returns:
+            The times, with operation and byte counts.
+        """
+        raw = self._session.profile([pack(name, a) for name, a in inputs.items()], runs)
+        layers = [
+            LayerTime(
+                name=layer["name"],
+                op=layer["op"],
+                algorithm=layer["algorithm"],
+                output=layer["output"],
+                shape=layer["shape"],
+                ms=layer["seconds"] * 1e3,
+                flops=layer["flops"],
+                bytes=layer["bytes"],
+                refused=tuple(layer["refused"]),
+            )
+            for layer in raw["layers"]
+        ]
+        return Profile(layers, raw["total_seconds"] * 1e3, raw["weight_bytes"])
+
+
+def load(
+    model: str | os.PathLike[str] | bytes | bytearray | memoryview | Any,
+    *,
+    threads: int | None = None,
+    isa: str | None = None,
+    numerics: Numerics = "fast",
+    _fuse: bool = True,
+    _force: str = "",
+) -> Model:
+    """Loads a trained model.
+
+    Args:
+        model: path of an ONNX file, its bytes, or an ``onnx.ModelProto``. External data is found
+            beside the file, and only there.
+        threads: the most threads a run may use; by default the physical cores that this process
+            may use (affinity and cgroup quota heeded).
+        isa: instruction set to use ("baseline", "avx2", "avx512"); by default the widest.
+        numerics: "fast" (default) may reassociate sums within a stated bound; "reproducible" also
+            gives the same bits for a sample alone or in any batch; "strict" never reassociates
+            beyond the order of direct convolution.
+
+    Returns:
+        The model, ready to run.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ModelError: the file is not a valid model.
+        UnsupportedError: it is valid, and uses something that this build lacks.
+        InputError: an option is out of range.
+    """
+    options = (isa or "", _threads(threads), numerics, _fuse, _force)
+    if isinstance(model, bytes | bytearray | memoryview):
+        return Model(_core.load_bytes(bytes(model), "", *options))
+    if isinstance(model, str | os.PathLike):
+        path = os.fspath(model)
+        if not os.path.exists(path):
+            raise FileNotFoundError(f"no such model file: {path}")
+        if os.path.isdir(path):
+            raise ModelError(f"'{path}' is a folder; give the path of an ONNX file in it")
+        return Model(_core.load_file(path, *options))
+    serialize = getattr(model, "SerializeToString", None)
+    if serialize is None:
+        raise InputError(
+            f"model: expected a path, bytes or an onnx.ModelProto, got {type(model).__name__}",
+            "model",
+            "a path, bytes or an onnx.ModelProto",
+            type(model).__name__,
+        )
+    return Model(_core.load_bytes(serialize(), "", *options))
+
+
+def _threads(threads: int | None) -> int:
+    """The option as the core takes it, 0 for the default."""
+    if threads is None:
+        return 0
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise InputError(
+            f"threads: expected a positive int, got {threads!r}; leave it out for the default",
+            "threads",
+            "a positive int",
+            repr(threads),
+        )
+    return threads
