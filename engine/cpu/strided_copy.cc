@@ -68,6 +68,15 @@ std::vector<std::int64_t> layout_strides(const Shape& shape, Layout layout) {
   return strides;
 }
 
+std::vector<CopyDim> box(const Shape& shape, const std::vector<std::int64_t>& in_strides,
+                         const std::vector<std::int64_t>& out_strides) {
+  std::vector<CopyDim> dims;
+  for (std::size_t i = 0; i < in_strides.size(); ++i) {
+    dims.push_back({shape[static_cast<int>(i)], in_strides[i], out_strides[i]});
+  }
+  return dims;
+}
+
 StridedCopy::StridedCopy(std::vector<CopyDim> dims, DType dtype, Isa isa) {
   element_bytes_ = static_cast<std::int64_t>(dtype_size(dtype));
   element_ = element_bytes_;

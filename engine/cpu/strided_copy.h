@@ -19,6 +19,10 @@ struct CopyDim {
   std::int64_t size = 1, in_stride = 0, out_stride = 0;
 };
 
+// The dimensions of a box of this shape; the strides in the shape's own order.
+std::vector<CopyDim> box(const Shape& shape, const std::vector<std::int64_t>& in_strides,
+                         const std::vector<std::int64_t>& out_strides);
+
 class StridedCopy {
  public:
   // No two elements of the box may have the same place in the output.

@@ -15,10 +15,6 @@ const AttrDef* find_attr(const Node& node, std::string_view name) {
   return it == defs.end() ? nullptr : &*it;
 }
 
-std::string prefix(const Node& node) {
-  return "node '" + node.name + "' (" + op_name(*node.op) + "): ";
-}
-
 template <class T>
 std::vector<T> list_or_empty(const Node& node, std::string_view name) {
   const auto* values = node.attribute<std::vector<T>>(name);
@@ -76,10 +72,12 @@ int OpContext::attr_axis(int rank, std::string_view name) const {
   return *normal;
 }
 
-void OpContext::fail(const std::string& message) const { throw ModelError(prefix(node_) + message); }
+std::string OpContext::where() const { return "node '" + node_.name + "' (" + op_name(*node_.op) + "): "; }
+
+void OpContext::fail(const std::string& message) const { throw ModelError(where() + message); }
 
 void OpContext::unsupported(const std::string& message) const {
-  const std::string text = prefix(node_) + message;
+  const std::string text = where() + message;
   throw UnsupportedError(text, {text});
 }
 

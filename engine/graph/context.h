@@ -68,6 +68,8 @@ class OpContext {
   // attr_int("axis") mapped into [0, rank); fails with the valid range.
   int attr_axis(int rank, std::string_view name = "axis") const;
 
+  // "node 'conv1' (Conv): ", for messages that a step may have to give when it runs.
+  std::string where() const;
   // Throws ModelError: "node 'conv1' (Conv): <message>". Say what was expected and what was found.
   [[noreturn]] void fail(const std::string& message) const;
   // Throws UnsupportedError in the same form.
