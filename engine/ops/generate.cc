@@ -185,16 +185,17 @@ constexpr AttrDef kEyeLikeAttrs[] = {
 
 constexpr OpDef kOps[] = {
     {.name = "Shape", .doc = "The dimensions of its input.", .attributes = kShapeAttrs,
-     .infer = infer_shape, .lower = lower_shape, .any_float = true, .flops = no_flops},
+     .infer = infer_shape, .lower = lower_shape, .shape_only = true, .any_float = true, .flops = no_flops},
     {.name = "Size", .doc = "The number of elements of its input.", .infer = infer_size,
-     .lower = lower_size, .any_float = true, .flops = no_flops},
+     .lower = lower_size, .shape_only = true, .any_float = true, .flops = no_flops},
     {.name = "ConstantOfShape", .doc = "A tensor of a given shape, filled with one value.",
      .attributes = kConstantOfShapeAttrs, .infer = infer_constant_of_shape,
      .lower = lower_constant_of_shape, .any_float = true, .flops = no_flops},
     {.name = "Range", .doc = "start, start + delta, ... up to and without limit.", .min_inputs = 3,
      .max_inputs = 3, .infer = infer_range, .lower = lower_range},
     {.name = "EyeLike", .doc = "Ones on a diagonal, zeros elsewhere, in the shape of the input.",
-     .attributes = kEyeLikeAttrs, .infer = infer_eye_like, .lower = lower_eye_like, .any_float = true,
+     .attributes = kEyeLikeAttrs, .infer = infer_eye_like, .lower = lower_eye_like, .shape_only = true,
+     .any_float = true,
      .flops = no_flops},
 };
 
