@@ -1,0 +1,55 @@
+// isas: baseline avx2 avx512
+// The element-wise half of normalisation: (x - mean) * scale + shift. The difference is taken first:
+// folding the mean into the shift would cancel where the mean is large beside the deviation.
+#include "engine/kernels/moments/moments.h"
+
+#include "engine/simd/simd.h"
+
+namespace lanewise::LANEWISE_ISA {
+namespace {
+
+void uniform(const float* x, std::int64_t n, float mean, float scale, float shift, float* y) noexcept {
+  const F32 m = splat(mean), a = splat(scale), b = splat(shift);
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(y + i, fma(load(x + i) - m, a, b));
+  const int rest = static_cast<int>(n - i);
+  if (rest > 0) store_first(y + i, fma(load_first(x + i, rest) - m, a, b), rest);
+}
+
+void vectors(const float* x, std::int64_t n, float mean, float inverse, const float* scale,
+             const float* shift, float* y) noexcept {
+  const F32 m = splat(mean), k = splat(inverse);
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const F32 b = shift == nullptr ? F32{} : load(shift + i);
+    store(y + i, fma((load(x + i) - m) * k, load(scale + i), b));
+  }
+  const int rest = static_cast<int>(n - i);
+  if (rest > 0) {
+    const F32 b = shift == nullptr ? F32{} : load_first(shift + i, rest);
+    const F32 v = (load_first(x + i, rest) - m) * k;
+    store_first(y + i, fma(v, load_first(scale + i, rest), b), rest);
+  }
+}
+
+void columns(const float* x, std::int64_t rows, std::int64_t width, const float* mean,
+             const float* scale, const float* shift, float* y) noexcept {
+  for (std::int64_t row = 0; row < rows; ++row, x += width, y += width) {
+    std::int64_t c = 0;
+    for (; c + kLanes <= width; c += kLanes) {
+      store(y + c, fma(load(x + c) - load(mean + c), load(scale + c), load(shift + c)));
+    }
+    const int rest = static_cast<int>(width - c);
+    if (rest > 0) {
+      const F32 v = load_first(x + c, rest) - load_first(mean + c, rest);
+      store_first(y + c, fma(v, load_first(scale + c, rest), load_first(shift + c, rest)), rest);
+    }
+  }
+}
+
+}  // namespace
+
+extern const kernels::ScaleShiftF32 scale_shift_f32;
+const kernels::ScaleShiftF32 scale_shift_f32 = {uniform, vectors, columns};
+
+}  // namespace lanewise::LANEWISE_ISA
