@@ -15,7 +15,7 @@ struct MomentsF32 {
   double (*sum)(const float* x, std::int64_t n) noexcept;
   double (*sum_abs)(const float* x, std::int64_t n) noexcept;
   double (*sum_squares)(const float* x, std::int64_t n, float mean) noexcept;
-  float (*max)(const float* x, std::int64_t n) noexcept;
+  double (*max)(const float* x, std::int64_t n) noexcept;
   // Over `rows` rows of `columns` elements, `stride` apart: one result per column. Squares are of
   // x - mean[column]. A NaN loses against every number in `max`.
   void (*column_sum)(const float* x, std::int64_t rows, std::int64_t columns, std::int64_t stride,
@@ -25,7 +25,7 @@ struct MomentsF32 {
   void (*column_sum_squares)(const float* x, std::int64_t rows, std::int64_t columns,
                              std::int64_t stride, const float* mean, double* result) noexcept;
   void (*column_max)(const float* x, std::int64_t rows, std::int64_t columns, std::int64_t stride,
-                     float* result) noexcept;
+                     double* result) noexcept;
 };
 const MomentsF32& moments_f32(Isa isa);
 

@@ -57,7 +57,7 @@ double sum_squares(const float* x, std::int64_t n, float mean) noexcept {
   return reduce<SumSquares>(x, n, splat(mean));
 }
 
-float max_of(const float* x, std::int64_t n) noexcept {
+double max_of(const float* x, std::int64_t n) noexcept {
   F32 best[kBlock];
   for (int v = 0; v < kBlock; ++v) best[v] = splat(-__builtin_inff());
   std::int64_t i = 0;
@@ -69,7 +69,7 @@ float max_of(const float* x, std::int64_t n) noexcept {
   const F32 all = max(max(best[0], best[1]), max(best[2], best[3]));
   float result = all[0];
   for (int lane = 1; lane < kLanes; ++lane) result = all[lane] > result ? all[lane] : result;
-  return result;
+  return static_cast<double>(result);
 }
 
 // `vectors` vectors of columns, the last of `lanes` columns.
@@ -129,7 +129,7 @@ void column_sum_squares(const float* x, std::int64_t rows, std::int64_t columns,
 }
 
 void column_max(const float* x, std::int64_t rows, std::int64_t columns, std::int64_t stride,
-                float* result) noexcept {
+                double* result) noexcept {
   for (std::int64_t c = 0; c < columns; c += kLanes) {
     const int lanes = columns - c < kLanes ? static_cast<int>(columns - c) : kLanes;
     F32 best[2] = {splat(-__builtin_inff()), splat(-__builtin_inff())};
@@ -137,7 +137,8 @@ void column_max(const float* x, std::int64_t rows, std::int64_t columns, std::in
       const float* p = x + row * stride + c;
       best[row & 1] = max(lanes == kLanes ? load(p) : load_first(p, lanes), best[row & 1]);
     }
-    store_first(result + c, max(best[0], best[1]), lanes);
+    const F32 all = max(best[0], best[1]);
+    for (int lane = 0; lane < lanes; ++lane) result[c + lane] = static_cast<double>(all[lane]);
   }
 }
 

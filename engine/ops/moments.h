@@ -1,0 +1,61 @@
+// Sums, norms and maxima over the middle axis of [images][rows][columns], and the scaling that
+// normalisation applies: the shared half of global pooling and the normalisations.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/graph/context.h"
+#include "engine/kernels/moments/moments.h"
+
+namespace lanewise {
+
+enum class Fold : std::uint8_t {
+  kSum,      // sum x
+  kAbs,      // sum |x|
+  kSquares,  // sum (x - centre)^2
+  kPower,    // sum |x|^power
+  kMax,
+};
+
+// T is float or double. The result does not depend on the number of threads: how the rows are split
+// is decided by the sizes alone, and the parts are joined in order, in float64.
+template <class T>
+class Moments {
+ public:
+  Moments(Isa isa, std::int64_t images, std::int64_t rows, std::int64_t columns);
+
+  std::int64_t entries() const { return images_ * columns_; }
+  std::int64_t rows() const { return rows_; }
+  // Doubles of scratch memory that reduce() needs.
+  std::int64_t scratch() const { return parts_ == 1 ? 0 : parts_ * entries(); }
+
+  // result[image][column]; `centre` has as many entries, or is null for zeros. kMax over no rows
+  // gives minus infinity.
+  void reduce(int threads, Fold fold, const T* x, const T* centre, double* scratch, double* result,
+              int power = 2) const;
+
+  // y = (x - mean) * scale + shift with one entry of each per image and column.
+  void scale_shift(int threads, const T* x, const T* mean, const T* scale, const T* shift, T* y) const;
+
+ private:
+  void reduce_part(Fold fold, int power, const T* x, std::int64_t rows, const T* centre,
+                   double* result) const;
+
+  const kernels::MomentsF32* kernel_;
+  const kernels::ScaleShiftF32* scaling_;
+  std::int64_t images_, rows_, columns_, parts_, images_per_task_;
+};
+
+// A shape [N, C, positions...] as the images, rows and columns over whose rows the statistics of one
+// channel run, in either layout: entries are [N][C].
+template <class T>
+Moments<T> channel_moments(Isa isa, const Shape& shape, Layout layout) {
+  const std::int64_t n = shape[0], channels = shape.rank() < 2 ? 1 : shape[1];
+  const std::int64_t positions = shape.rank() < 3 ? 1 : shape.elements(2, shape.rank());
+  const bool last = layout == Layout::kChannelsLast || positions == 1;
+  return last ? Moments<T>(isa, n, positions, channels)
+              : Moments<T>(isa, checked_multiply(n, channels), positions, 1);
+}
+
+}  // namespace lanewise
