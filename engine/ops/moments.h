@@ -48,14 +48,16 @@ class Moments {
 };
 
 // A shape [N, C, positions...] as the images, rows and columns over whose rows the statistics of one
-// channel run, in either layout: entries are [N][C].
+// channel run, in either layout: entries are [N][C]. With `merge_images`, channels-last images follow
+// each other as rows of one, and entries are [C] there.
 template <class T>
-Moments<T> channel_moments(Isa isa, const Shape& shape, Layout layout) {
+Moments<T> channel_moments(Isa isa, const Shape& shape, Layout layout, bool merge_images = false) {
   const std::int64_t n = shape[0], channels = shape.rank() < 2 ? 1 : shape[1];
   const std::int64_t positions = shape.rank() < 3 ? 1 : shape.elements(2, shape.rank());
   const bool last = layout == Layout::kChannelsLast || positions == 1;
-  return last ? Moments<T>(isa, n, positions, channels)
-              : Moments<T>(isa, checked_multiply(n, channels), positions, 1);
+  if (!last) return Moments<T>(isa, checked_multiply(n, channels), positions, 1);
+  return merge_images ? Moments<T>(isa, 1, checked_multiply(n, positions), channels)
+                      : Moments<T>(isa, n, positions, channels);
 }
 
 }  // namespace lanewise
