@@ -1,0 +1,179 @@
+"""Compares Lanewise with other engines on published networks or ONNX files, interleaved."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench import networks
+
+from . import report, subject
+from .engines import DEFAULT_PEERS, ENGINES, Engine
+from .measure import SETTLE_SECONDS, Result, Settings, measure
+
+TELL = Console(stderr=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    out = argparse.ArgumentParser("python -m bench.peers", description=__doc__)
+    out.add_argument(
+        "names", nargs="*", metavar="NAME", help="networks or .onnx files; all networks"
+    )
+    out.add_argument("--threads", type=_positive, default=1, help="threads of every engine (1)")
+    out.add_argument("--rounds", type=_positive, default=7, help="rounds of turns (7)")
+    out.add_argument(
+        "--turn", type=float, default=0.1, metavar="SECONDS", help="length of a turn (0.1)"
+    )
+    out.add_argument("--batch", type=_positive, default=1, help="samples per run (1)")
+    out.add_argument("--seed", type=int, default=0, help="seed of weights and inputs (0)")
+    known = ", ".join(ENGINES)
+    peers = ",".join(DEFAULT_PEERS)
+    out.add_argument("--peers", default=peers, help=f"engines of {known} ({peers})")
+    out.add_argument(
+        "--tolerance", type=float, default=1e-3, help="relative error that agrees (1e-3)"
+    )
+    out.add_argument("--cache", type=Path, metavar="DIR", help="keep the networks' files here")
+    out.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="write JSON (no FILE: print)"
+    )
+    out.add_argument(
+        "--csv", nargs="?", const="-", metavar="FILE", help="write CSV (no FILE: print)"
+    )
+    out.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios (png, svg, pdf)")
+    return out
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; 1 if anything failed or Lanewise disagreed with the reference."""
+    args = parser().parse_args(arguments)
+    try:
+        engines = available(args.peers.split(","))
+        settings = Settings(args.threads, args.rounds, args.turn, args.tolerance)
+        results = compare(args.names or networks.names(), engines, settings, args)
+        peers = [engine.name for engine in engines]
+        show(results, peers, context(engines, settings, args.batch), args)
+    except (KeyError, OSError, ValueError) as error:
+        TELL.print(f"error: {error}", style="red", markup=False, highlight=False)
+        return 1
+    return int(any(report.OURS in result.left_out for result in results))
+
+
+def available(names: Sequence[str]) -> list[Engine]:
+    """The engines that are installed; says which are not.
+
+    Raises:
+        ValueError: A name is unknown, or no engine is left.
+    """
+    if unknown := [name for name in names if name not in ENGINES]:
+        raise ValueError(f"no engine is called {unknown[0]!r}; there are: {', '.join(ENGINES)}")
+    found = []
+    for name in names:
+        if reason := ENGINES[name].missing():
+            TELL.print(f"{name} is left out: {reason}", markup=False, highlight=False)
+        else:
+            found.append(ENGINES[name])
+    if not found:
+        raise ValueError("none of the engines is installed")
+    return found
+
+
+def compare(
+    names: Sequence[str], engines: Sequence[Engine], settings: Settings, args: argparse.Namespace
+) -> list[Result]:
+    """Measures one subject after the other, with a bar on the terminal."""
+    results = []
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=TELL, transient=True, disable=not TELL.is_terminal) as bar:
+        task = bar.add_task("", total=len(names) * settings.rounds)
+        for name in names:
+            bar.update(task, description=name)
+            with tempfile.TemporaryDirectory() as scratch:
+                one = subject.find(name, args.cache or Path(scratch), args.batch, args.seed)
+                results.append(measure(one, engines, settings, lambda: bar.advance(task)))
+    return results
+
+
+def context(engines: Sequence[Engine], settings: Settings, batch: int) -> dict[str, Any]:
+    """What a reader needs to judge the figures: machine, versions and settings."""
+    return {
+        "cpu": _cpu(),
+        "cpus_allowed": len(os.sched_getaffinity(0)),
+        "threads": settings.threads,
+        "batch": batch,
+        "rounds": settings.rounds,
+        "turn_seconds": settings.turn_seconds,
+        "settle_seconds": SETTLE_SECONDS,
+        "warm_up": "four runs after loading, one before each turn",
+        "tolerance": settings.tolerance,
+        "engines": {e.name: {"version": e.version(), "settings": e.settings} for e in engines},
+    }
+
+
+def show(
+    results: Sequence[Result], peers: Sequence[str], about: dict[str, Any], args: argparse.Namespace
+) -> None:
+    """Prints the table, or what was asked for in its place, and writes the files."""
+    texts = [
+        (args.json, report.to_json(results, peers, about)),
+        (args.csv, report.to_csv(results)),
+    ]
+    for target, text in texts:
+        if target == "-":
+            print(text, end="" if text.endswith("\n") else "\n")
+        elif target is not None:
+            Path(target).write_text(text, encoding="utf-8")
+    for line in report.remarks(results):
+        TELL.print(line, markup=False, highlight=False)
+    if "-" not in (args.json, args.csv):
+        console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+        for line in _heading(about):
+            console.print(line, markup=False)
+        console.print(report.table(results, peers))
+    if args.plot:
+        report.plot(results, peers, args.plot)
+
+
+def _heading(about: dict[str, Any]) -> list[str]:
+    lines = [
+        f"{about['cpu']}, {about['threads']} thread(s), batch {about['batch']}, float32",
+        f"{about['rounds']} rounds; in each, every engine in turn for {about['turn_seconds']} s, "
+        "one by one in changing order",
+        f"warm-up: {about['warm_up']}; the median of each turn, then of all rounds (± spread)",
+    ]
+    for name, engine in about["engines"].items():
+        lines.append(f"{name} {engine['version']}: {engine['settings']}")
+    return [*lines, ""]
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(": ", 1)[1] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not positive")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
