@@ -48,8 +48,8 @@ struct ConvAlgorithm {
   Step (*build)(const ConvProblem&, const LowerContext&);
 };
 
-// The cheapest algorithm that accepts, or the one that c.force() names; Step::refused tells of the
-// others. Converts layouts around it when the planner left the activations row-major.
+// The algorithm that c.force() names where it accepts, else the cheapest that does; Step::refused
+// tells of the others. Converts layouts around it when the planner left the activations row-major.
 Step lower_conv(const ConvProblem& problem, const LowerContext& c);
 
 // The plain loops for any float type and layout.

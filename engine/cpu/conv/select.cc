@@ -106,17 +106,13 @@ Step lower_conv(const ConvProblem& problem, const LowerContext& c) {
   std::vector<std::pair<const ConvAlgorithm*, ConvOffer>> offers;
   for (const ConvAlgorithm* algorithm : kAlgorithms) {
     ConvOffer offer = algorithm->offer(problem, c);
-    if (!c.force().empty() && c.force() != algorithm->name && offer.refusal.empty()) {
-      offer.refusal = "another algorithm is forced";
-    }
+    // A forced algorithm is taken wherever it can run.
+    if (c.force() == algorithm->name) offer.cost = -1.0;
     if (offer.refusal.empty() && offer.cost < best_cost) {
       best = algorithm;
       best_cost = offer.cost;
     }
     offers.emplace_back(algorithm, std::move(offer));
-  }
-  if (best == nullptr) {
-    c.unsupported("the algorithm '" + std::string(c.force()) + "' cannot run here: it is unknown or refuses");
   }
   Step step = wrap_layouts(best->build(problem, c), c);
   step.algorithm = best->name;
