@@ -136,7 +136,8 @@ DraftNode make_draft(const NodeProto& proto, const OpsetMap& opsets, TensorSourc
   node.name = proto.name;
   if (node.name.empty()) node.name = node.op + (node.outputs.empty() ? "" : "_" + node.outputs[0]);
   const auto opset = opsets.find(node.domain);
-  node.version = opset == opsets.end() ? 0 : opset->second;
+  node.opset = opset == opsets.end() ? 0 : opset->second;
+  node.version = node.opset;
   for (const AttributeProto& a : proto.attribute) {
     try {
       const bool added = node.attributes.emplace(a.name, make_draft(a, opsets, source)).second;

@@ -37,7 +37,8 @@ using AttrMap = std::map<std::string, DraftAttr, std::less<>>;
 
 struct DraftNode {
   std::string name, domain, op, overload;
-  std::int64_t version = 0;  // opset it is written in; 0 when the domain was not imported
+  std::int64_t opset = 0;    // of its domain, as the file imports it; 0 when it does not
+  std::int64_t version = 0;  // opset of the form that it has now
   std::vector<std::string> inputs, outputs;
   AttrMap attributes;
 };

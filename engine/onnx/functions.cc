@@ -158,6 +158,7 @@ void Inliner::instantiate(const DraftNode& node, Function& function, std::vector
       DraftNode identity;
       identity.name = names_.fresh(node.name + "/" + inner);
       identity.op = "Identity";
+      identity.opset = kNewestOpset;
       identity.version = kNewestOpset;
       identity.inputs = {it->second};
       identity.outputs = {node.outputs[i]};

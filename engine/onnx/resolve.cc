@@ -178,7 +178,7 @@ void Resolver::add_node(DraftNode& draft, Scope& scope) {
   if (node.op == nullptr) {
     const std::string domain = draft.domain.empty() ? "ai.onnx" : draft.domain.substr(0, 100);
     problems_.unsupported.push_back("node " + quoted(draft.name) + ": " + draft.op.substr(0, 100) + " (" +
-                                    domain + ", opset " + std::to_string(draft.version) + ")");
+                                    domain + ", opset " + std::to_string(draft.opset) + ")");
   } else {
     check_node(draft, *node.op, problems_);
   }

@@ -19,7 +19,8 @@ using RuleMap = std::unordered_map<std::string_view, std::vector<const Rule*>>;
 const RuleMap& rules() {
   static const RuleMap map = [] {
     RuleMap result;
-    for (const auto& family : {shape_rules()}) {
+    for (const auto& family :
+         {shape_rules(), math_rules(), nn_rules(), resample_rules(), removed_rules()}) {
       for (const Rule& rule : family) result[rule.op].push_back(&rule);
     }
     return result;
@@ -89,6 +90,7 @@ Tensor constant_of(Rewriter& r) {
 
 void upgrade_node(DraftNode node, Rewriting& state, Problems& problems) {
   Rewriter rewriter(node, state);
+  const bool had_outputs = !node.outputs.empty();
   try {
     // Hints of a defunct memory planner, in every operator of the first opsets.
     if (node.domain.empty() && node.version < 6) rewriter.drop("consumed_inputs");
@@ -110,6 +112,7 @@ void upgrade_node(DraftNode node, Rewriting& state, Problems& problems) {
   } catch (const ModelError& error) {
     problems.errors.push_back(error.what());
   }
+  if (had_outputs && node.outputs.empty()) return;  // others make what it made
   note_types(node, state);
   state.out.push_back(std::move(node));
 }
@@ -225,6 +228,7 @@ std::string Rewriter::number(double value, DType dtype) {
 std::string Rewriter::before(std::string_view op, std::vector<std::string> inputs, AttrMap attributes) {
   DraftNode added;
   added.op = op;
+  added.opset = node.opset;
   added.version = kNewestOpset;
   added.name = state_.names.fresh(node.name + "/" + std::string(op));
   added.inputs = std::move(inputs);

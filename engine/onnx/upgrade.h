@@ -85,7 +85,11 @@ struct Rule {
   void (*apply)(Rewriter&) = nullptr;
 };
 
-std::span<const Rule> shape_rules();      // upgrade_shape.cc
+std::span<const Rule> shape_rules();     // upgrade_shape.cc
+std::span<const Rule> math_rules();      // upgrade_math.cc
+std::span<const Rule> nn_rules();        // upgrade_nn.cc
+std::span<const Rule> resample_rules();  // upgrade_resample.cc
+std::span<const Rule> removed_rules();   // upgrade_removed.cc
 
 template <class T>
 std::optional<T> Rewriter::take(std::string_view name) {

@@ -1,5 +1,5 @@
 // Operators that give the same bytes another shape: Reshape, Flatten, Squeeze, Unsqueeze,
-// Identity, Dropout at inference. None of them runs a step.
+// Identity. None of them runs a step.
 #include <vector>
 
 #include "engine/graph/op.h"
