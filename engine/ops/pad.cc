@@ -1,15 +1,13 @@
-// Pad: every output element comes from one input element or from the constant. A table per axis
-// says from which, so that the modes, negative pads and both layouts share one loop.
+// Pad: the tables that say, for each mode and for negative pads, from which input index along its
+// axis an output element comes. The copying is IndexedCopy's.
 #include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "engine/base/parallel.h"
 #include "engine/cpu/elements.h"
-#include "engine/cpu/strided_copy.h"
-#include "engine/graph/layout.h"
+#include "engine/cpu/indexed_copy.h"
 #include "engine/graph/op.h"
 
 namespace lanewise {
@@ -115,114 +113,26 @@ std::vector<std::int64_t> source_indices(std::int64_t size, std::int64_t begin, 
   return indices;
 }
 
-// One axis of the output in memory order: for each index the offset into the input, or -1.
-struct PadAxis {
-  std::vector<std::int64_t> offsets;
-  // Indices [from, to) that read consecutive input elements, when the input's stride is `run`.
-  std::int64_t from = 0, to = 0;
-};
-
-struct PadPlan {
-  std::vector<PadAxis> axes;  // outermost first; the last one is a row
-  std::int64_t run = 1;       // elements, contiguous in both arrays, that move together
-  std::int64_t rows = 1;      // product of the outer axes
-};
-
-PadPlan plan_pad(const LowerContext& c) {
-  const Pads pads = resolve_pads(c);
-  const Shape& in = c.shape(0);
-  const int rank = in.rank();
-  const std::vector<std::int64_t> strides = layout_strides(in, c.layout(0));
-  std::vector<int> order(static_cast<std::size_t>(rank));
-  for (int axis = 0; axis < rank; ++axis) {
-    order[static_cast<std::size_t>(physical_axis(axis, rank, c.out_layout(0)))] = axis;
-  }
-  PadPlan plan;
-  while (!order.empty()) {  // the innermost axes without pads
-    const auto axis = static_cast<std::size_t>(order.back());
-    if (pads.begin[axis] != 0 || pads.end[axis] != 0 || strides[axis] != plan.run) break;
-    plan.run *= in[order.back()];
-    order.pop_back();
-  }
-  for (int at : order) {
-    const auto axis = static_cast<std::size_t>(at);
-    PadAxis row;
-    row.offsets = source_indices(in[at], pads.begin[axis], pads.end[axis], pad_mode(c));
-    row.from = std::max<std::int64_t>(0, pads.begin[axis]);
-    row.to = strides[axis] == plan.run
-                 ? static_cast<std::int64_t>(row.offsets.size()) - std::max<std::int64_t>(0, pads.end[axis])
-                 : row.from;
-    for (std::int64_t& offset : row.offsets) offset = offset < 0 ? -1 : offset * strides[axis];
-    plan.axes.push_back(std::move(row));
-  }
-  if (plan.axes.empty()) plan.axes.push_back({{0}, 0, 1});
-  for (std::size_t i = 0; i + 1 < plan.axes.size(); ++i) {
-    plan.rows *= static_cast<std::int64_t>(plan.axes[i].offsets.size());
-  }
-  return plan;
-}
-
-// The offset into the input of a row, or -1 when it holds the constant only.
-std::int64_t row_offset(const PadPlan& plan, std::int64_t row) {
-  std::int64_t offset = 0;
-  for (std::size_t i = plan.axes.size() - 1; i-- > 0;) {
-    const auto size = static_cast<std::int64_t>(plan.axes[i].offsets.size());
-    const std::int64_t step = plan.axes[i].offsets[static_cast<std::size_t>(row % size)];
-    if (step < 0) return -1;
-    offset += step;
-    row /= size;
-  }
-  return offset;
-}
-
-template <class T>
-void pad_row(const PadPlan& plan, const T* in, const T& fill, T* out) {
-  const PadAxis& axis = plan.axes.back();
-  const auto piece = [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t offset = axis.offsets[static_cast<std::size_t>(i)];
-      if (offset < 0) {
-        std::fill_n(out + i * plan.run, plan.run, fill);
-      } else {
-        std::copy_n(in + offset, plan.run, out + i * plan.run);
-      }
-    }
-  };
-  piece(0, axis.from);
-  if (axis.from < axis.to) {
-    std::copy_n(in + axis.offsets[static_cast<std::size_t>(axis.from)], (axis.to - axis.from) * plan.run,
-                out + axis.from * plan.run);
-  }
-  piece(axis.to, static_cast<std::int64_t>(axis.offsets.size()));
-}
-
 Step lower_pad(LowerContext& c) {
   Step step;
   step.algorithm = "pad";
   step.run = [](const RunContext&) {};
+  const Shape& in = c.shape(0);
   if (c.out_shape(0).elements() == 0) return step;
-  PadPlan plan = plan_pad(c);
-  const std::int64_t row_elements = static_cast<std::int64_t>(plan.axes.back().offsets.size()) * plan.run;
-  step.run = [plan = std::move(plan), row_elements, dtype = c.dtype(0)](const RunContext& run) {
-    visit_element(dtype, [&](auto type) {
-      using T = typename decltype(type)::type;
-      const T* in = run.in<T>(0);
-      T* out = run.out<T>(0);
-      const T fill = run.has_in(2) ? *run.in<T>(2) : T{};
-      constexpr std::int64_t kGrainBytes = 64 << 10;
-      const std::int64_t row_bytes = row_elements * static_cast<std::int64_t>(sizeof(T));
-      parallel_for(run.threads, plan.rows, kGrainBytes / row_bytes + 1,
-                   [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t row = begin; row < end; ++row) {
-          const std::int64_t offset = row_offset(plan, row);
-          if (offset < 0) {
-            std::fill_n(out + row * row_elements, row_elements, fill);
-          } else {
-            pad_row(plan, in + offset, fill, out + row * row_elements);
-          }
-        }
-      });
-    });
+  const Pads pads = resolve_pads(c);
+  std::vector<std::vector<std::int64_t>> sources;
+  for (int i = 0; i < in.rank(); ++i) {
+    const auto axis = static_cast<std::size_t>(i);
+    sources.push_back(source_indices(in[i], pads.begin[axis], pads.end[axis], pad_mode(c)));
+  }
+  IndexedCopy copy(in, c.layout(0), c.out_layout(0), sources, c.dtype(0));
+  Tensor zero = Tensor::allocate(c.dtype(0), Shape{});
+  visit_element(c.dtype(0), [&](auto type) {
+    using T = typename decltype(type)::type;
+    *zero.template mutable_as<T>() = T{};
+  });
+  step.run = [copy = std::move(copy), zero](const RunContext& run) {
+    copy.run(run.inputs[0], run.has_in(2) ? run.inputs[2] : zero.data(), run.outputs[0], run.threads);
   };
   return step;
 }
