@@ -161,7 +161,7 @@ constexpr AttrDef kReverseAttrs[] = {
 constexpr OpDef kOps[] = {
     {.name = "OneHot", .doc = "A new dimension with one value at the index and another elsewhere.",
      .min_inputs = 3, .max_inputs = 3, .attributes = kOneHotAttrs, .infer = infer_one_hot,
-     .lower = lower_one_hot, .flops = no_flops},
+     .lower = lower_one_hot, .any_float = true, .flops = no_flops},
     {.name = "Trilu", .doc = "The upper or lower triangle of each matrix; zeros elsewhere.",
      .max_inputs = 2, .attributes = kTriluAttrs, .infer = infer_trilu, .lower = lower_trilu, .inplace = 1,
      .any_float = true, .flops = no_flops},

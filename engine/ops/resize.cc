@@ -82,7 +82,7 @@ std::vector<int> resized_axes(const OpContext& c, int rank) {
 std::vector<double> numbers(const OpContext& c, int i, std::size_t count, const char* name) {
   std::vector<double> values = c.content(i)->float_values();
   if (values.size() != count) {
-    c.fail("'" + std::string(name) + "' has " + std::to_string(values.size()) + " numbers, expected " +
+    c.fail("input '" + std::string(name) + "' has " + std::to_string(values.size()) + " numbers, expected " +
            std::to_string(count));
   }
   return values;
