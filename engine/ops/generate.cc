@@ -83,7 +83,7 @@ Step lower_constant_of_shape(LowerContext& c) {
 // ceil((limit - start) / delta), exact for integers.
 template <class T>
 std::int64_t range_count(const InferContext& c, T start, T limit, T delta) {
-  if (delta == T{}) c.fail("'delta' is 0");
+  if (static_cast<double>(delta) == 0) c.fail("'delta' is 0");
   if constexpr (std::is_integral_v<T>) {
     if (delta > 0 ? start >= limit : start <= limit) return 0;
     const auto low = static_cast<std::uint64_t>(static_cast<std::int64_t>(delta > 0 ? start : limit));
@@ -101,7 +101,8 @@ std::int64_t range_count(const InferContext& c, T start, T limit, T delta) {
 }
 
 void infer_range(InferContext& c) {
-  c.expect_dtype(0, {DType::kFloat32, DType::kFloat64, DType::kInt16, DType::kInt32, DType::kInt64});
+  c.expect_dtype(0, {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16, DType::kInt16,
+                     DType::kInt32, DType::kInt64});
   std::int64_t count = 0;
   for (int i = 0; i < 3; ++i) {
     c.expect_same_dtype(0, i);
@@ -110,7 +111,7 @@ void infer_range(InferContext& c) {
     }
     c.need(i);
   }
-  visit_number(c.dtype(0), [&](auto type) {
+  visit_scalar(c.dtype(0), [&](auto type) {
     using T = typename decltype(type)::type;
     count = range_count(c, *c.need(0).as<T>(), *c.need(1).as<T>(), *c.need(2).as<T>());
   });
@@ -121,7 +122,7 @@ Step lower_range(LowerContext& c) {
   Step step;
   step.algorithm = "range";
   step.run = [dtype = c.dtype(0), count = c.out_shape(0)[0]](const RunContext& run) {
-    visit_number(dtype, [&](auto type) {
+    visit_scalar(dtype, [&](auto type) {
       using T = typename decltype(type)::type;
       const T start = *run.in<T>(0), delta = *run.in<T>(2);
       T* out = run.out<T>(0);
@@ -131,7 +132,10 @@ Step lower_range(LowerContext& c) {
           out[i] = static_cast<T>(value);
         }
       } else {
-        for (std::int64_t i = 0; i < count; ++i) out[i] = start + static_cast<T>(i) * delta;
+        using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
+        for (std::int64_t i = 0; i < count; ++i) {
+          out[i] = T(static_cast<Wide>(start) + static_cast<Wide>(i) * static_cast<Wide>(delta));
+        }
       }
     });
   };
@@ -192,7 +196,7 @@ constexpr OpDef kOps[] = {
      .attributes = kConstantOfShapeAttrs, .infer = infer_constant_of_shape,
      .lower = lower_constant_of_shape, .any_float = true, .flops = no_flops},
     {.name = "Range", .doc = "start, start + delta, ... up to and without limit.", .min_inputs = 3,
-     .max_inputs = 3, .infer = infer_range, .lower = lower_range},
+     .max_inputs = 3, .infer = infer_range, .lower = lower_range, .any_float = true},
     {.name = "EyeLike", .doc = "Ones on a diagonal, zeros elsewhere, in the shape of the input.",
      .attributes = kEyeLikeAttrs, .infer = infer_eye_like, .lower = lower_eye_like, .shape_only = true,
      .any_float = true,
