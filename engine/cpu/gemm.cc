@@ -113,6 +113,10 @@ void run_block(const GemmPlan& plan, const GemmRows& rows, const float* packed, 
       tile.offset = rows.offset + k_begin;
       tile.panel = packed + column * sum + (tap * plan.k + k_begin) * width;
       tile.first = tap == 0 && pass == 0;
+      // The tiles of this pass share the fetching of the next one, which follows in memory.
+      const std::int64_t pass_bytes = tile.taps * tile.k * width * 4;
+      const auto* next = reinterpret_cast<const char*>(tile.panel) + pass_bytes;
+      tile.ahead_step = width * 4 / count;
       const std::int64_t this_tap = tap;
       if (++pass == passes_per_tap) {
         pass = 0;
@@ -123,6 +127,7 @@ void run_block(const GemmPlan& plan, const GemmRows& rows, const float* packed, 
         const std::int64_t row = rows.count * i / count;
         const std::int64_t height = rows.count * (i + 1) / count - row;
         tile.rows = rows.table + this_tap * rows.step + row;
+        tile.ahead = next + pass_bytes * i / count;
         tile.c = output.c + row * output.ldc + column;
         tile.epilogue = output.epilogue;
         if (tile.epilogue.bias != nullptr) tile.epilogue.bias += column;

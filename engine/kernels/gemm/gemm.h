@@ -22,6 +22,9 @@ struct GemmTile {
   float* c = nullptr;
   std::int64_t ldc = 0;  // elements between rows of C
   int columns = 0;       // of C, at most vectors * lanes, more than (vectors - 1) * lanes
+  // For each step of k, one cache line is fetched ahead and the address advances.
+  const char* ahead = nullptr;
+  std::int64_t ahead_step = 0;  // bytes
   // A long sum is cut into several calls: the first starts from bias and residual, the others from
   // C; the last applies the activation.
   bool first = true;

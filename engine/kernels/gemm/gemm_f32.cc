@@ -105,11 +105,14 @@ void tile(const GemmTile& t) noexcept {
   start(t, tail, sums);
   const float* b = t.panel;
   const float* const* rows = t.rows;
+  const char* ahead = t.ahead;
   for (std::int64_t tap = 0; tap < t.taps; ++tap, rows += t.row_step) {
     const float* a[kRows];
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) a[r] = rows[r] + t.offset;
     for (std::int64_t i = 0; i < t.k; ++i, b += kVectors * kLanes) {
+      __builtin_prefetch(ahead, 0, 2);  // into the second level
+      ahead += t.ahead_step;
       F32 panel[kVectors];
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) panel[v] = load(b + v * kLanes);
