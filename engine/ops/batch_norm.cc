@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "engine/graph/op.h"
-#include "engine/ops/channel_norm.h"
-#include "engine/ops/moments.h"
+#include "engine/cpu/channel_norm.h"
+#include "engine/cpu/moments.h"
 
 namespace lanewise {
 namespace {
@@ -131,7 +131,7 @@ constexpr OpDef kOps[] = {
     {.name = "BatchNormalization",
      .doc = "(x - mean) / sqrt(variance + epsilon) * scale + bias per channel (Ioffe & Szegedy 2015).",
      .min_inputs = 5, .max_inputs = 5, .max_outputs = 3, .attributes = kAttrs,
-     .infer = infer_batch_norm, .lower = lower_batch_norm, .layout = LayoutRule::kChannels,
+     .infer = infer_batch_norm, .lower = lower_batch_norm, .layout = LayoutRule::kFollow,
      .inplace = 1, .flops = batch_norm_flops},
 };
 

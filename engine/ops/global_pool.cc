@@ -5,7 +5,7 @@
 
 #include "engine/base/parallel.h"
 #include "engine/graph/op.h"
-#include "engine/ops/moments.h"
+#include "engine/cpu/moments.h"
 
 namespace lanewise {
 namespace {
@@ -73,12 +73,12 @@ constexpr AttrDef kLpAttrs[] = {
 
 constexpr OpDef kOps[] = {
     {.name = "GlobalAveragePool", .doc = "The mean of each channel (Lin et al. 2014).",
-     .infer = infer_global, .lower = lower_average, .layout = LayoutRule::kChannels,
+     .infer = infer_global, .lower = lower_average, .layout = LayoutRule::kFollow,
      .flops = global_flops},
     {.name = "GlobalMaxPool", .doc = "The largest element of each channel; a NaN loses.",
-     .infer = infer_global, .lower = lower_max, .layout = LayoutRule::kChannels, .flops = global_flops},
+     .infer = infer_global, .lower = lower_max, .layout = LayoutRule::kFollow, .flops = global_flops},
     {.name = "GlobalLpPool", .doc = "The p-norm of each channel (Sermanet et al. 2012).",
-     .attributes = kLpAttrs, .infer = infer_lp, .lower = lower_lp, .layout = LayoutRule::kChannels,
+     .attributes = kLpAttrs, .infer = infer_lp, .lower = lower_lp, .layout = LayoutRule::kFollow,
      .flops = global_flops},
 };
 

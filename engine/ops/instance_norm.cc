@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/graph/op.h"
-#include "engine/ops/channel_norm.h"
+#include "engine/cpu/channel_norm.h"
 
 namespace lanewise {
 namespace {
@@ -147,11 +147,11 @@ constexpr OpDef kOps[] = {
     {.name = "InstanceNormalization",
      .doc = "Normalises each channel of each sample (Ulyanov, Vedaldi & Lempitsky 2016).",
      .min_inputs = 3, .max_inputs = 3, .attributes = kInstanceAttrs, .infer = infer_scaled,
-     .lower = lower_instance, .layout = LayoutRule::kChannels, .flops = norm_flops},
+     .lower = lower_instance, .layout = LayoutRule::kFollow, .flops = norm_flops},
     {.name = "GroupNormalization",
      .doc = "Normalises groups of channels of each sample (Wu & He 2018).", .min_inputs = 3,
      .max_inputs = 3, .attributes = kGroupAttrs, .infer = infer_group, .lower = lower_group,
-     .layout = LayoutRule::kChannels, .flops = norm_flops},
+     .layout = LayoutRule::kFollow, .flops = norm_flops},
     {.name = "MeanVarianceNormalization", .doc = "(x - mean) / (deviation + 1e-9) over some axes.",
      .attributes = kMeanVarianceAttrs, .infer = infer_mean_variance, .lower = lower_mean_variance,
      .flops = norm_flops},

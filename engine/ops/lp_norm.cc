@@ -3,7 +3,7 @@
 #include <string>
 
 #include "engine/graph/op.h"
-#include "engine/ops/moments.h"
+#include "engine/cpu/moments.h"
 
 namespace lanewise {
 namespace {

@@ -121,7 +121,7 @@ constexpr OpDef kOps[] = {
     {.name = "LRN",
      .doc = "x / (bias + alpha / size * sum of squares of neighbouring channels)^beta (Krizhevsky, "
             "Sutskever & Hinton 2012).",
-     .attributes = kAttrs, .infer = infer_lrn, .lower = lower_lrn, .layout = LayoutRule::kChannels,
+     .attributes = kAttrs, .infer = infer_lrn, .lower = lower_lrn, .layout = LayoutRule::kFollow,
      .flops = lrn_flops},
 };
 

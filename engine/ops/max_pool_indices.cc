@@ -9,7 +9,6 @@
 
 #include "engine/base/parallel.h"
 #include "engine/kernels/pool/pool.h"
-#include "engine/ops/window_rows.h"
 
 namespace lanewise {
 namespace {
@@ -82,7 +81,7 @@ template <class T>
 Step make_step(const LowerContext& c, const Window& window) {
   const auto axis = static_cast<std::size_t>(window.rank() - 1);
   const auto job = std::make_shared<const Job<T>>(Job<T>{
-      c.shape(0), c.out_shape(0), WindowRows(window, c.shape(0)), Strides(c.shape(0), c.layout(0)),
+      c.shape(0), c.out_shape(0), WindowRows(window_axes(window, c.shape(0))), Strides(c.shape(0), c.layout(0)),
       Strides(c.out_shape(0), c.out_layout(0)), window.kernel[axis], window.stride[axis],
       window.dilation[axis], window.pad_begin[axis], c.attr_int("storage_order") == 1});
   const std::int64_t most = std::max<std::int64_t>(job->rows.most(), 1);

@@ -12,7 +12,7 @@
 #include "engine/graph/op.h"
 #include "engine/kernels/pool/pool.h"
 #include "engine/ops/max_pool_indices.h"
-#include "engine/ops/window_rows.h"
+#include "engine/ops/window.h"
 
 namespace lanewise {
 namespace {
@@ -68,7 +68,7 @@ Step make_step(const LowerContext& c, const Window& window, bool include_pad, Ro
     c.fail("pooling must keep the layout of its input");
   }
   const auto axis = static_cast<std::size_t>(window.rank() - 1);
-  const auto rows = std::make_shared<const WindowRows>(window, in);
+  const auto rows = std::make_shared<const WindowRows>(window_axes(window, in));
   PoolRow<T> shape;
   shape.width = in[in.rank() - 1];
   shape.channels = last ? in[1] : 1;

@@ -97,12 +97,8 @@ Window resolve_window(const OpContext& c, std::vector<std::int64_t> kernel, bool
   for (std::size_t i = 0; i < count; ++i) {
     const int axis = static_cast<int>(i);
     const std::int64_t in = c.shape(0)[axis + 2];
-    std::int64_t extent = 0;
-    if (__builtin_mul_overflow(w.kernel[i] - 1, w.dilation[i], &extent) || in > (kLargest << 30)) {
-      c.fail("a window of size " + std::to_string(w.kernel[i]) + " and dilation " +
-             std::to_string(w.dilation[i]) + " on an input of shape " + c.shape(0).str() + " is too large");
-    }
-    extent += 1;
+    const std::int64_t extent = w.extent(axis);
+    if (in > kLargest << 30) c.fail("the input of shape " + c.shape(0).str() + " is too large");
     if (same) {
       w.out[i] = in == 0 ? 0 : (in - 1) / w.stride[i] + 1;
       const std::int64_t total = std::max<std::int64_t>(0, (w.out[i] - 1) * w.stride[i] + extent - in);
@@ -119,6 +115,16 @@ Window resolve_window(const OpContext& c, std::vector<std::int64_t> kernel, bool
     }
   }
   return w;
+}
+
+std::vector<WindowAxis> window_axes(const Window& window, const Shape& in) {
+  std::vector<WindowAxis> axes;
+  for (int i = 0; i < window.rank(); ++i) {
+    const auto k = static_cast<std::size_t>(i);
+    axes.push_back({in[i + 2], window.out[k], window.kernel[k], window.stride[k], window.dilation[k],
+                    window.pad_begin[k], window.pad_end[k]});
+  }
+  return axes;
 }
 
 Shape window_output(const OpContext& c, const Window& window, std::int64_t channels) {

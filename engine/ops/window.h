@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/cpu/window_rows.h"
 #include "engine/graph/context.h"
 
 namespace lanewise {
@@ -44,6 +45,9 @@ std::vector<std::int64_t> weight_kernel(const OpContext& c);
 // of them when it is absent. The bound keeps sums and products of two of them within 63 bits.
 std::vector<std::int64_t> window_ints(const OpContext& c, const char* name, int count,
                                       std::int64_t least, std::int64_t fallback);
+
+// The window beside the sizes of input and output, axis by axis; `in` is [N, C, spatial...].
+std::vector<WindowAxis> window_axes(const Window& window, const Shape& in);
 
 // Shape [N, channels, out...].
 Shape window_output(const OpContext& c, const Window& window, std::int64_t channels);

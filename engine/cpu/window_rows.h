@@ -5,14 +5,17 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/ops/window.h"
-
 namespace lanewise {
+
+// Along one axis, output o covers input o * stride - pad_begin + k * dilation for k in [0, kernel).
+struct WindowAxis {
+  std::int64_t in = 1, out = 1, kernel = 1, stride = 1, dilation = 1, pad_begin = 0, pad_end = 0;
+};
 
 class WindowRows {
  public:
-  // `in` is the input's shape [N, C, spatial...] in ONNX order.
-  WindowRows(const Window& window, const Shape& in);
+  // Every spatial axis, outermost first; the last one, along which rows run, is left out here.
+  explicit WindowRows(std::vector<WindowAxis> axes);
 
   // Rows of one image: products of all spatial axes but the last.
   std::int64_t in_rows() const { return in_rows_; }
@@ -28,10 +31,7 @@ class WindowRows {
   std::int64_t counted(std::int64_t row, bool include_pad) const;
 
  private:
-  struct Axis {
-    std::int64_t in, out, kernel, stride, dilation, pad_begin, pad_end;
-  };
-  std::vector<Axis> axes_;
+  std::vector<WindowAxis> axes_;
   std::int64_t in_rows_ = 1, out_rows_ = 1, most_ = 1;
 };
 

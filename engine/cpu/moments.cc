@@ -1,6 +1,6 @@
-// Splitting of reductions and scalings over threads; float64 in plain C++. No operator is defined
+// Splitting of reductions and scalings over threads; float64 in plain C++.
 // here.
-#include "engine/ops/moments.h"
+#include "engine/cpu/moments.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,11 +1,11 @@
-// Statistics of groups of channels and their application. No operator is defined here.
-#include "engine/ops/channel_norm.h"
+// Statistics of groups of channels and their application.
+#include "engine/cpu/channel_norm.h"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
-#include "engine/ops/moments.h"
+#include "engine/cpu/moments.h"
 
 namespace lanewise {
 namespace {

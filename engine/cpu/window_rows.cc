@@ -1,20 +1,20 @@
-// Enumeration of the rows under a window. No operator is defined here.
-#include "engine/ops/window_rows.h"
+// Enumeration of the rows under a window.
+#include "engine/cpu/window_rows.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "engine/base/shape.h"
 #include "engine/kernels/pool/pool.h"
 
 namespace lanewise {
 
-WindowRows::WindowRows(const Window& window, const Shape& in) {
-  for (int i = 0; i + 1 < window.rank(); ++i) {
-    const auto k = static_cast<std::size_t>(i);
-    axes_.push_back({in[i + 2], window.out[k], window.kernel[k], window.stride[k], window.dilation[k],
-                     window.pad_begin[k], window.pad_end[k]});
-    in_rows_ = checked_multiply(in_rows_, axes_.back().in);
-    out_rows_ = checked_multiply(out_rows_, axes_.back().out);
-    most_ = checked_multiply(most_, std::min(axes_.back().in, axes_.back().kernel));
+WindowRows::WindowRows(std::vector<WindowAxis> axes) : axes_(std::move(axes)) {
+  axes_.pop_back();
+  for (const WindowAxis& axis : axes_) {
+    in_rows_ = checked_multiply(in_rows_, axis.in);
+    out_rows_ = checked_multiply(out_rows_, axis.out);
+    most_ = checked_multiply(most_, std::min(axis.in, axis.kernel));
   }
 }
 
@@ -25,7 +25,7 @@ std::int64_t WindowRows::at(std::int64_t row, std::int64_t* rows, std::int64_t* 
   rows[0] = 0;
   if (taps != nullptr) taps[0] = 0;
   for (std::size_t i = axes_.size(); i-- > 0;) {
-    const Axis& axis = axes_[i];
+    const WindowAxis& axis = axes_[i];
     const std::int64_t start = row % axis.out * axis.stride - axis.pad_begin;
     row /= axis.out;
     const auto range = kernels::tap_range(start, axis.kernel, axis.dilation, 0, axis.in);
@@ -48,7 +48,7 @@ std::int64_t WindowRows::at(std::int64_t row, std::int64_t* rows, std::int64_t* 
 std::int64_t WindowRows::counted(std::int64_t row, bool include_pad) const {
   std::int64_t count = 1;
   for (std::size_t i = axes_.size(); i-- > 0;) {
-    const Axis& axis = axes_[i];
+    const WindowAxis& axis = axes_[i];
     const std::int64_t start = row % axis.out * axis.stride - axis.pad_begin;
     row /= axis.out;
     const auto range = kernels::tap_range(start, axis.kernel, axis.dilation,
