@@ -213,9 +213,15 @@ Transposed make_plan(const ConvProblem& p, const LowerContext& c) {
 std::string weights_key(const ConvProblem& p, const Transposed& plan) {
   std::string key = "transposed g" + std::to_string(p.group);
   for (std::size_t i = 0; i < 3; ++i) {
-    for (std::int64_t value : {p.kernel[i], p.stride[i], p.dilation[i], p.pad[i]}) key += " " + std::to_string(value);
+    for (std::int64_t value : {p.kernel[i], p.stride[i], p.dilation[i], p.pad[i]}) {
+      key += ' ';
+      key += std::to_string(value);
+    }
   }
-  for (const Phase& phase : plan.phases) key += phase.blocks > 0 ? " " + phase.gemm.key() : " -";
+  for (const Phase& phase : plan.phases) {
+    key += ' ';
+    if (phase.blocks > 0) key += phase.gemm.key();
+  }
   return key;
 }
 
