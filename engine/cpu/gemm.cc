@@ -21,6 +21,45 @@ double row_cost(const kernels::GemmF32& kernel, std::int64_t n, int vectors) {
   return cost;
 }
 
+// A panel as its tiles see it.
+struct Panel {
+  const kernels::GemmF32::Tile* tiles;
+  std::int64_t column, width;
+  std::int64_t count;      // of tiles, one above the other
+  std::int64_t low, high;  // `high` tiles of low + 1 rows, then tiles of `low` rows
+};
+
+Panel panel_of(const GemmPlan& plan, std::int64_t index, std::int64_t rows) {
+  const kernels::GemmF32& kernel = *plan.kernel;
+  const std::int64_t column = index * plan.width();
+  const std::int64_t columns = std::min(plan.width(), plan.n - column);
+  const std::int64_t vectors = (columns + kernel.lanes - 1) / kernel.lanes;
+  const std::int64_t tallest = kernel.max_rows[vectors];
+  const std::int64_t count = (rows + tallest - 1) / tallest;
+  return {kernel.tiles[vectors], column, vectors * kernel.lanes, count, rows / count, rows % count};
+}
+
+// All tiles of a panel for one part of the sum, which `tile` describes.
+void run_pass(const Panel& panel, kernels::GemmTile tile, const GemmOutput& output) {
+  // Together they fetch the next part, which follows in memory.
+  const std::int64_t bytes = tile.taps * tile.k * panel.width * 4;
+  tile.ahead = reinterpret_cast<const char*>(tile.panel) + bytes;
+  tile.ahead_step = panel.width * 4 / panel.count;
+  tile.c = output.c + panel.column;
+  tile.ldc = output.ldc;
+  tile.epilogue = output.epilogue;
+  if (tile.epilogue.bias != nullptr) tile.epilogue.bias += panel.column;
+  if (tile.epilogue.residual != nullptr) tile.epilogue.residual += panel.column;
+  for (std::int64_t i = 0; i < panel.count; ++i) {
+    const std::int64_t rows = panel.low + (i < panel.high ? 1 : 0);
+    panel.tiles[rows](tile);
+    tile.rows += rows;
+    tile.c += rows * output.ldc;
+    if (tile.epilogue.residual != nullptr) tile.epilogue.residual += rows * tile.epilogue.residual_stride;
+    tile.ahead += bytes / panel.count;
+  }
+}
+
 }  // namespace
 
 std::string GemmPlan::key() const {
@@ -81,62 +120,31 @@ void pack_panels(const GemmPlan& plan, const PackSource& source, std::int64_t be
 
 void run_block(const GemmPlan& plan, const GemmRows& rows, const float* packed, std::int64_t begin,
                std::int64_t end, const GemmOutput& output) {
-  const kernels::GemmF32& kernel = *plan.kernel;
+  if (rows.count == 0) return;
   const std::int64_t sum = plan.taps * plan.k;
   kernels::GemmTile tile;
   tile.row_step = rows.step;
-  tile.ldc = output.ldc;
   for (std::int64_t p = begin; p < end; ++p) {
-    const std::int64_t column = p * plan.width();
-    const std::int64_t columns = std::min(plan.width(), plan.n - column);
-    const std::int64_t vectors = (columns + kernel.lanes - 1) / kernel.lanes;
-    const std::int64_t width = vectors * kernel.lanes;
-    const kernels::GemmF32::Tile* tiles = kernel.tiles[vectors];
-    const std::int64_t tallest = kernel.max_rows[vectors];
-    const std::int64_t count = (rows.count + tallest - 1) / tallest;
-    tile.columns = static_cast<int>(columns);
+    const Panel panel = panel_of(plan, p, rows.count);
+    tile.columns = static_cast<int>(std::min(panel.width, plan.n - panel.column));
+    tile.panel = packed + panel.column * sum;
     // A single tile reads the panel once: nothing is gained by cutting the sum.
-    const std::int64_t depth = count == 1 ? std::max<std::int64_t>(sum, 1) : plan.depth;
-    const std::int64_t taps_per_pass = std::max<std::int64_t>(1, depth / std::max<std::int64_t>(1, plan.k));
-    const std::int64_t passes_per_tap = std::max<std::int64_t>(1, (plan.k + depth - 1) / depth);
-    std::int64_t tap = 0, pass = 0;
-    do {
-      std::int64_t k_begin = 0;
-      if (passes_per_tap > 1) {
-        k_begin = plan.k * pass / passes_per_tap;
-        tile.k = plan.k * (pass + 1) / passes_per_tap - k_begin;
-        tile.taps = 1;
-      } else {
-        tile.k = plan.k;
-        tile.taps = std::min(taps_per_pass, plan.taps - tap);
+    const std::int64_t depth = panel.count == 1 ? std::max<std::int64_t>(sum, 1) : plan.depth;
+    const std::int64_t taps_at_once = std::max<std::int64_t>(1, depth / std::max<std::int64_t>(1, plan.k));
+    const std::int64_t parts = std::max<std::int64_t>(1, (plan.k + depth - 1) / depth);  // of one tap
+    for (std::int64_t tap = 0; tap == 0 || tap < plan.taps; tap += tile.taps) {
+      tile.taps = std::min(taps_at_once, plan.taps - tap);
+      tile.rows = rows.table + tap * rows.step;
+      for (std::int64_t part = 0; part < parts; ++part) {
+        const std::int64_t k = plan.k * part / parts;
+        tile.k = plan.k * (part + 1) / parts - k;
+        tile.offset = rows.offset + k;
+        tile.first = tap == 0 && part == 0;
+        tile.last = tap + tile.taps >= plan.taps && part + 1 == parts;
+        run_pass(panel, tile, output);
+        tile.panel += tile.taps * tile.k * panel.width;
       }
-      tile.offset = rows.offset + k_begin;
-      tile.panel = packed + column * sum + (tap * plan.k + k_begin) * width;
-      tile.first = tap == 0 && pass == 0;
-      // The tiles of this pass share the fetching of the next one, which follows in memory.
-      const std::int64_t pass_bytes = tile.taps * tile.k * width * 4;
-      const auto* next = reinterpret_cast<const char*>(tile.panel) + pass_bytes;
-      tile.ahead_step = width * 4 / count;
-      const std::int64_t this_tap = tap;
-      if (++pass == passes_per_tap) {
-        pass = 0;
-        tap += tile.taps;
-      }
-      tile.last = tap >= plan.taps;
-      for (std::int64_t i = 0; i < count; ++i) {
-        const std::int64_t row = rows.count * i / count;
-        const std::int64_t height = rows.count * (i + 1) / count - row;
-        tile.rows = rows.table + this_tap * rows.step + row;
-        tile.ahead = next + pass_bytes * i / count;
-        tile.c = output.c + row * output.ldc + column;
-        tile.epilogue = output.epilogue;
-        if (tile.epilogue.bias != nullptr) tile.epilogue.bias += column;
-        if (tile.epilogue.residual != nullptr) {
-          tile.epilogue.residual += row * output.epilogue.residual_stride + column;
-        }
-        tiles[height](tile);
-      }
-    } while (tap < plan.taps);
+    }
   }
 }
 
