@@ -25,8 +25,9 @@ def photo(name: str) -> Image.Image:
 
 def luma(image: Image.Image) -> Plane:
     """ITU-R BT.601 luma of `image` in 0..1, shape (H, W)."""
-    plane = np.asarray(image.convert("YCbCr" if image.mode == "RGB" else "L"), np.float32)
-    return (plane[..., 0] if plane.ndim == 3 else plane) / np.float32(255)
+    plane: Plane = np.asarray(image.convert("YCbCr" if image.mode == "RGB" else "L"), np.float32)
+    result: Plane = (plane[..., 0] if plane.ndim == 3 else plane) / np.float32(255)
+    return result
 
 
 def crop(image: Image.Image, multiple: int) -> Image.Image:

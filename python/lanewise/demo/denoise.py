@@ -30,10 +30,10 @@ def run(output_dir: Path, threads: int | None = None) -> report.Result:
         Figures `samples`, `psnr_noisy`, `psnr_denoised` and `gain` in dB over all squares,
         and `gain_of_each`.
     """
-    with np.load(report.DATA_DIR / "denoiser_test.npz") as samples:
+    with np.load(report.data_path("denoiser_test.npz")) as samples:
         clean: NDArray[np.uint8] = samples["clean"]
         noisy: NDArray[np.uint8] = samples["noisy"]
-    model = lw.load(report.DATA_DIR / "denoiser.onnx", threads=threads)
+    model = lw.load(report.data_path("denoiser.onnx"), threads=threads)
     x = noisy.astype(np.float32)[:, None] / np.float32(255)
     denoised = np.rint(np.clip(report.apply(model, x)[:, 0], 0, 1) * 255).astype(np.uint8)
     before = report.psnr(clean, noisy, peak=255)

@@ -46,10 +46,10 @@ def run(output_dir: Path, threads: int | None = None) -> report.Result:
         Figures `samples`, `accuracy`, `confusions` (10 x 10) and `mistakes`.
     """
     del output_dir
-    with np.load(report.DATA_DIR / "digits_test.npz") as samples:
+    with np.load(report.data_path("digits_test.npz")) as samples:
         images = samples["images"].astype(np.float32)[:, None] / np.float32(16)
         labels = samples["labels"].astype(np.int64)
-    model = lw.load(report.DATA_DIR / "digits.onnx", threads=threads)
+    model = lw.load(report.data_path("digits.onnx"), threads=threads)
     probabilities = report.apply(model, images)
     guesses = probabilities.argmax(axis=1)
     accuracy = float(np.mean(guesses == labels))

@@ -95,6 +95,11 @@ class Result:
         return plain
 
 
+def data_path(name: str) -> Path:
+    """Path of a file that ships with the demos, such as "digits.onnx"."""
+    return DATA_DIR / name
+
+
 def psnr(truth: NDArray[Any], estimate: NDArray[Any], peak: float) -> float:
     """Peak signal-to-noise ratio, 10 log10(peak^2 / mean squared error).
 

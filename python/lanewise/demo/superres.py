@@ -39,7 +39,8 @@ def quality(truth: Image.Image, estimate: Image.Image) -> float:
 
 
 def _batch(luma: Image.Image) -> NDArray[np.float32]:
-    return np.asarray(luma, np.float32)[None, None] / np.float32(255)
+    batch: NDArray[np.float32] = np.asarray(luma, np.float32)[None, None] / np.float32(255)
+    return batch
 
 
 def _luma(image: Image.Image) -> NDArray[np.uint8]:
@@ -58,11 +59,11 @@ def run(output_dir: Path, threads: int | None = None) -> report.Result:
         Figures `psnr_low_resolution` (pixels repeated), `psnr_bicubic`, `psnr_network`
         and `gain_over_bicubic`, in dB, and the two sizes.
     """
-    with Image.open(report.DATA_DIR / "coffee.png") as file:
+    with Image.open(report.data_path("coffee.png")) as file:
         photo = file.convert("RGB")
     small = (photo.width // FACTOR, photo.height // FACTOR)
     low = photo.resize(small, Image.Resampling.BICUBIC)
-    model = lw.load(report.DATA_DIR / "superres.onnx", threads=threads)
+    model = lw.load(report.data_path("superres.onnx"), threads=threads)
     before = pictures.enlarge(low, FACTOR)
     bicubic = low.resize(photo.size, Image.Resampling.BICUBIC)
     after = enlarge(model, low)
