@@ -40,7 +40,7 @@ foreach(isa ${isas})
     target_link_libraries(lanewise_kernels_${isa} PRIVATE lanewise_flags)
     string(TOUPPER ${isa} upper)
     target_compile_definitions(lanewise_kernels_${isa} PRIVATE LANEWISE_ISA=${isa} LANEWISE_ISA_${upper})
-    target_compile_options(lanewise_kernels_${isa} PRIVATE ${isa_flags_${isa}} -fno-exceptions -fno-rtti
+    target_compile_options(lanewise_kernels_${isa} PRIVATE -O3 ${isa_flags_${isa}} -fno-exceptions -fno-rtti
       -fno-math-errno -fno-trapping-math)
     list(APPEND kernel_objects $<TARGET_OBJECTS:lanewise_kernels_${isa}>)
   endif()
