@@ -29,6 +29,12 @@ std::int32_t type_of(const AttributeProto& a) {
   return AttributeProto::kUndefined;
 }
 
+// Types of attributes that no operator of this library has; its node is reported as unsupported.
+bool is_foreign(std::int32_t type) {
+  return type == AttributeProto::kGraphs || type == AttributeProto::kSparseTensors ||
+         type == AttributeProto::kTypeProto || type == AttributeProto::kTypeProtos;
+}
+
 AttrValue value_of(const AttributeProto& a, const OpsetMap& opsets, TensorSource& source) {
   switch (type_of(a)) {
     case AttributeProto::kFloat: return a.f;
@@ -52,9 +58,7 @@ AttrValue value_of(const AttributeProto& a, const OpsetMap& opsets, TensorSource
       if (a.g == nullptr) throw ModelError("has no graph");
       return std::make_shared<DraftGraph>(make_draft(*a.g, opsets, source));
     case AttributeProto::kUndefined: throw ModelError("has neither a type nor a value");
-    default:
-      throw ModelError("is of a kind (code " + std::to_string(a.type) +
-                       ") that no supported operator has");
+    default: throw ModelError("has the unknown type code " + std::to_string(a.type));
   }
 }
 
@@ -118,7 +122,7 @@ std::string label(const DraftNode& node) {
 DraftAttr make_draft(const AttributeProto& attribute, const OpsetMap& opsets, TensorSource& source) {
   DraftAttr result;
   result.reference = attribute.ref_attr_name;
-  if (result.reference.empty()) {
+  if (result.reference.empty() && !is_foreign(type_of(attribute))) {
     result.value = std::make_shared<const AttrValue>(value_of(attribute, opsets, source));
   }
   return result;

@@ -60,7 +60,9 @@ void check_attributes(const DraftNode& node, const OpDef& op, Problems& problems
                                 (known.empty() ? "none" : known));
     } else if (attribute.value == nullptr) {
       problems.errors.push_back(label(node) + ": attribute " + quoted(name) +
-                                " refers to a function's attribute outside a function");
+                                (attribute.reference.empty()
+                                     ? " must be " + std::string(type_name(def->type))
+                                     : " refers to a function's attribute outside a function"));
     } else if (type_of(*attribute.value) != def->type && !is_empty_list(*attribute.value)) {
       problems.errors.push_back(label(node) + ": attribute " + quoted(name) + " must be " +
                                 type_name(def->type) + ", found " +
