@@ -1,0 +1,111 @@
+// Arithmetic of two operands: Add, Sub, Mul, Div, Mod, Pow, PRelu. Comparisons, logic and bits are
+// in compare.cc; sums and extremes of many operands in variadic.cc.
+#include "engine/ops/binary.h"
+
+namespace lanewise {
+namespace {
+
+using kernels::Binary;
+
+Step lower_mod(LowerContext& c) {
+  return c.attr_int("fmod") != 0 ? lower_typed<TruncatedModFunction>(c) : lower_typed<FlooredModFunction>(c);
+}
+
+void infer_pow(InferContext& c) {
+  expect_types(c, 0, kNumbers);
+  expect_types(c, 1, kNumbers);
+  const std::optional<Shape> shape = broadcast(c.shape(0), c.shape(1));
+  if (!shape) {
+    c.fail("base of shape " + c.shape(0).str() + " does not broadcast with exponent of shape " +
+           c.shape(1).str() + "; aligned at the right, dimensions must be equal or 1");
+  }
+  c.set_output(0, c.dtype(0), *shape);
+}
+
+// x^2, which normalisation layers spell as Pow, is worth its own path: pow takes 20 times as long.
+Step lower_pow_float32(const LowerContext& c) {
+  const Tensor* exponent = c.content(1);
+  const bool square = exponent != nullptr && exponent->elements() == 1 && *exponent->as<float>() == 2.0f &&
+                      c.out_shape(0) == c.shape(0);
+  if (!square) return binary_step<float, float, float>(c, PowFunction{});
+  const kernels::BinaryRun multiply = kernels::eltwise_binary(c.isa()).run[static_cast<int>(Binary::kMul)];
+  const std::int64_t n = c.out_shape(0).elements();
+  Step step;
+  step.run = [multiply, n](const RunContext& run) {
+    parallel_for(run.threads, n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      const float* x = run.in<float>(0) + begin;
+      multiply({.a = x, .b = x, .y = run.out<float>(0) + begin, .rows = 1, .cols = end - begin});
+    });
+  };
+  step.algorithm = "simd square";
+  return step;
+}
+
+// The exponents, converted to U in scratch memory, keep the layout that the loop expects.
+template <class T, class U>
+Step converting_pow(const LowerContext& c) {
+  const std::int64_t n = c.shape(1).elements();
+  Step step;
+  step.scratch_bytes = static_cast<std::size_t>(n) * sizeof(U);
+  step.run = [n, type = c.dtype(1), loop = broadcast_loop(c, {0, 1})](const RunContext& run) {
+    U* exponents = reinterpret_cast<U*>(run.scratch);
+    visit_number(type, [&]<class V>(std::type_identity<V>) {
+      const V* given = run.in<V>(1);
+      for (std::int64_t i = 0; i < n; ++i) exponents[i] = static_cast<U>(given[i]);
+    });
+    parallel_for(run.threads, loop.elements, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      run_part(loop, run.in<T>(0), static_cast<const U*>(exponents), run.out<T>(0), begin, end, PowFunction{});
+    });
+  };
+  step.algorithm = "broadcast";
+  return step;
+}
+
+Step lower_pow(LowerContext& c) {
+  if (c.dtype(0) == DType::kFloat32 && c.dtype(1) == DType::kFloat32) return lower_pow_float32(c);
+  Step step;
+  visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) {
+    if (c.dtype(1) == DType::kInt64) step = binary_step<T, std::int64_t, T>(c, PowFunction{});
+    else if (is_integer(c.dtype(1))) step = converting_pow<T, std::int64_t>(c);
+    else step = converting_pow<T, double>(c);
+  });
+  return step;
+}
+
+void infer_prelu(InferContext& c) {
+  if (infer_broadcast(c, kNumbers) != c.shape(0)) {
+    c.fail("slope of shape " + c.shape(1).str() + " does not broadcast to the input's shape " +
+           c.shape(0).str() + "; give one slope per channel as [C, 1, 1]");
+  }
+  infer_same(c);
+}
+
+constexpr AttrDef kModAttrs[] = {{.name = "fmod", .type = AttrType::kInt,
+                                  .doc = "1: the sign of the dividend; 0: of the divisor"}};
+
+constexpr OpDef binary(std::string_view name, std::string_view doc, Step (*lower)(LowerContext&),
+                       std::uint32_t inplace = 3, void (*infer)(InferContext&) = infer_binary<kNumbers>,
+                       std::span<const AttrDef> attributes = {}) {
+  return {.name = name, .doc = doc, .min_inputs = 2, .max_inputs = 2, .attributes = attributes,
+          .infer = infer, .lower = lower, .layout = LayoutRule::kFollow, .inplace = inplace};
+}
+
+constexpr OpDef kOps[] = {
+    binary("Add", "a + b; integers wrap around.", lower_arithmetic<AddFunction, Binary::kAdd>),
+    binary("Sub", "a - b; integers wrap around.", lower_arithmetic<SubFunction, Binary::kSub>),
+    binary("Mul", "a b; integers wrap around.", lower_arithmetic<MulFunction, Binary::kMul>),
+    binary("Div", "a / b; integers truncate toward zero, and give 0 for b = 0.",
+           lower_arithmetic<DivFunction, Binary::kDiv>),
+    binary("Mod", "The remainder of a / b; integers give 0 for b = 0.", lower_mod, 3, infer_binary<kNumbers>,
+           kModAttrs),
+    binary("Pow", "Base to the power of the exponent, in the base's type.", lower_pow, 1, infer_pow),
+    binary("PRelu", "x, or slope x below zero (He et al. 2015).",
+           lower_arithmetic<PReluFunction, Binary::kPRelu>, 1, infer_prelu),
+};
+
+}  // namespace
+
+extern const OpTable binary_ops;
+const OpTable binary_ops = {kOps};
+
+}  // namespace lanewise
