@@ -1,0 +1,163 @@
+// Positions of extremes: ArgMax, ArgMin, TopK.
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "engine/ops/eltwise.h"
+
+namespace lanewise {
+namespace {
+
+// Row-major input split at an axis: element k of group (o, i) is x[(o * n + k) * inner + i].
+struct Split {
+  std::int64_t outer = 1, n = 1, inner = 1;
+};
+
+Split split_at(const Shape& shape, int axis) {
+  return {shape.elements(0, axis), shape[axis], shape.elements(axis + 1, shape.rank())};
+}
+
+// NaN orders above every number, as in NumPy.
+template <class T>
+bool above(T a, T b) {
+  return a > b || (a != a && b == b);
+}
+template <class T>
+bool below(T a, T b) {
+  return a < b || (b != b && a == a);
+}
+
+void infer_arg(InferContext& c) {
+  expect_types(c, 0, kNumbers);
+  if (c.shape(0).rank() == 0) c.fail("input must have at least one dimension, found a scalar");
+  const int axis = c.attr_axis(c.shape(0).rank());
+  if (c.shape(0)[axis] == 0) {
+    c.fail("axis " + std::to_string(axis) + " of shape " + c.shape(0).str() + " is empty: no element is the extreme");
+  }
+  Shape out;
+  for (int i = 0; i < c.shape(0).rank(); ++i) {
+    if (i != axis) out.push_back(c.shape(0)[i]);
+    else if (c.attr_int("keepdims") != 0) out.push_back(1);
+  }
+  c.set_output(0, DType::kInt64, out);
+}
+
+// NaN is the extreme in both directions, as in NumPy; `last` picks the last of equal ones.
+template <class T, bool greatest>
+std::int64_t extreme(const T* x, std::int64_t n, std::int64_t stride, bool last) {
+  std::int64_t best = 0;
+  for (std::int64_t k = 1; k < n; ++k) {
+    const T v = x[k * stride], b = x[best * stride];
+    const bool better = greatest ? v > b : v < b;
+    const bool equal = v == b || (v != v && b != b);
+    if (better || (v != v && b == b) || (last && equal)) best = k;
+  }
+  return best;
+}
+
+template <bool greatest>
+Step lower_arg(LowerContext& c) {
+  const Split s = split_at(c.shape(0), c.attr_axis(c.shape(0).rank()));
+  const bool last = c.attr_int("select_last_index") != 0;
+  Step step;
+  visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) {
+    step.run = [s, last](const RunContext& run) {
+      const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, s.n));
+      parallel_for(run.threads, s.outer * s.inner, grain, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          const T* x = run.in<T>(0) + i / s.inner * s.n * s.inner + i % s.inner;
+          run.out<std::int64_t>(0)[i] = extreme<T, greatest>(x, s.n, s.inner, last);
+        }
+      });
+    };
+  });
+  return step;
+}
+
+void infer_topk(InferContext& c) {
+  expect_types(c, 0, kNumbers);
+  if (c.shape(0).rank() == 0) c.fail("input must have at least one dimension, found a scalar");
+  const int axis = c.attr_axis(c.shape(0).rank());
+  const std::vector<std::int64_t> k = c.need_ints(1);
+  if (k.size() != 1 || k[0] < 0 || k[0] > c.shape(0)[axis]) {
+    c.fail("k must be one number from 0 to " + std::to_string(c.shape(0)[axis]) + ", the size of axis " +
+           std::to_string(axis) + ", found " + Shape(k).str());
+  }
+  Shape out = c.shape(0);
+  out[axis] = k[0];
+  c.set_output(0, c.dtype(0), out);
+  c.set_output(1, DType::kInt64, out);
+}
+
+// Sorts the best k positions of one group to the front. Of equal elements the lower position is
+// better.
+template <class T>
+void best_first(const T* x, std::int64_t n, std::int64_t stride, std::int64_t k, bool largest,
+                std::int64_t* positions) {
+  std::iota(positions, positions + n, std::int64_t{0});
+  const auto better = [=](std::int64_t a, std::int64_t b) {
+    const T u = x[a * stride], v = x[b * stride];
+    if (largest ? above(u, v) : below(u, v)) return true;
+    if (largest ? above(v, u) : below(v, u)) return false;
+    return a < b;
+  };
+  std::partial_sort(positions, positions + k, positions + n, better);
+}
+
+template <class T>
+Step topk_step(const LowerContext& c) {
+  const int axis = c.attr_axis(c.shape(0).rank());
+  const Split s = split_at(c.shape(0), axis);
+  const std::int64_t k = c.out_shape(0)[axis];
+  const bool largest = c.attr_int("largest") != 0;
+  const int threads = c.threads();
+  Step step;
+  step.scratch_bytes = static_cast<std::size_t>(checked_multiply(s.n, threads)) * sizeof(std::int64_t);
+  step.run = [=](const RunContext& run) {
+    parallel_tasks(s.n * s.outer * s.inner < kGrain ? 1 : run.threads, s.outer * s.inner, [&](std::int64_t group, int thread) {
+      std::int64_t* positions = reinterpret_cast<std::int64_t*>(run.scratch) + thread * s.n;
+      const T* x = run.in<T>(0) + group / s.inner * s.n * s.inner + group % s.inner;
+      best_first(x, s.n, s.inner, k, largest, positions);
+      const std::int64_t at = group / s.inner * k * s.inner + group % s.inner;
+      for (std::int64_t j = 0; j < k; ++j) {
+        if (run.has_out(0)) run.out<T>(0)[at + j * s.inner] = x[positions[j] * s.inner];
+        if (run.has_out(1)) run.out<std::int64_t>(1)[at + j * s.inner] = positions[j];
+      }
+    });
+  };
+  step.algorithm = "partial sort";
+  return step;
+}
+
+Step lower_topk(LowerContext& c) {
+  Step step;
+  visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) { step = topk_step<T>(c); });
+  return step;
+}
+
+constexpr AttrDef kArgAttrs[] = {
+    {.name = "axis", .type = AttrType::kInt, .doc = "the dimension that is searched"},
+    {.name = "keepdims", .type = AttrType::kInt, .doc = "1: it stays, with size 1", .int_default = 1},
+    {.name = "select_last_index", .type = AttrType::kInt, .doc = "1: the last of equal elements, not the first"}};
+constexpr AttrDef kTopKAttrs[] = {
+    {.name = "axis", .type = AttrType::kInt, .doc = "the dimension that is sorted", .int_default = -1},
+    {.name = "largest", .type = AttrType::kInt, .doc = "1: the greatest elements, 0: the least", .int_default = 1},
+    {.name = "sorted", .type = AttrType::kInt, .doc = "0 allows any order; results are sorted anyway",
+     .int_default = 1}};
+
+constexpr OpDef kOps[] = {
+    {.name = "ArgMax", .doc = "Position of the greatest element along an axis.", .attributes = kArgAttrs,
+     .infer = infer_arg, .lower = lower_arg<true>},
+    {.name = "ArgMin", .doc = "Position of the least element along an axis.", .attributes = kArgAttrs,
+     .infer = infer_arg, .lower = lower_arg<false>},
+    {.name = "TopK", .doc = "The k greatest or least elements along an axis, and their positions.",
+     .min_inputs = 2, .max_inputs = 2, .min_outputs = 1, .max_outputs = 2, .attributes = kTopKAttrs,
+     .infer = infer_topk, .lower = lower_topk},
+};
+
+}  // namespace
+
+extern const OpTable arg_ops;
+const OpTable arg_ops = {kOps};
+
+}  // namespace lanewise
