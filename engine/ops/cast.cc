@@ -1,0 +1,197 @@
+// Cast, CastLike and BitCast. What ONNX leaves open is defined here: a float outside an integer
+// type's range gives the nearest integer of the type, and NaN gives 0.
+#include <bit>
+
+#include "engine/base/error.h"
+#include "engine/ops/cast_text.h"
+#include "engine/ops/eltwise.h"
+#include "engine/ops/small_types.h"
+
+namespace lanewise {
+namespace {
+
+template <class T>
+inline constexpr bool kHalf = std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>;
+
+// The float that lies on the same side of every 16-bit rounding boundary as x: truncated, with the
+// last bit set when inexact ("round to odd"; Boldo & Melquiond 2008), so that rounding it again to
+// 16 bits equals rounding x once.
+float round_to_odd(double x) {
+  const float near = static_cast<float>(x);
+  if (static_cast<double>(near) == x || near != near) return near;
+  std::uint32_t bits = std::bit_cast<std::uint32_t>(near);
+  if (std::abs(static_cast<double>(near)) > std::abs(x)) --bits;
+  return std::bit_cast<float>(bits | 1u);
+}
+
+template <class To, class From>
+To convert(From x) {
+  if constexpr (kHalf<From>) return convert<To>(static_cast<float>(x));
+  else if constexpr (std::is_same_v<To, bool>) return x != From{0};
+  else if constexpr (kHalf<To> && sizeof(From) >= 4 && !std::is_same_v<From, float>) {
+    return To(round_to_odd(static_cast<double>(x)));
+  } else if constexpr (kHalf<To>) return To(static_cast<float>(x));
+  else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+    return saturate_cast<To>(static_cast<double>(x));
+  } else return static_cast<To>(x);
+}
+
+using Convert = void (*)(const void* in, void* out, std::int64_t n);
+
+template <class From, class To>
+void convert_all(const void* in, void* out, std::int64_t n) {
+  const From* x = static_cast<const From*>(in);
+  To* y = static_cast<To*>(out);
+  for (std::int64_t i = 0; i < n; ++i) y[i] = convert<To>(x[i]);
+}
+
+Convert find_convert(DType from, DType to) {
+  Convert result = nullptr;
+  visit_scalar(from, [&]<class From>(std::type_identity<From>) {
+    visit_scalar(to, [&]<class To>(std::type_identity<To>) { result = convert_all<From, To>; });
+  });
+  return result;
+}
+
+bool castable(DType type) {
+  return find_convert(type, type) != nullptr || is_small(type) || type == DType::kString;
+}
+
+void infer_to(InferContext& c, DType to) {
+  if (!castable(c.dtype(0)) || !castable(to)) {
+    c.unsupported("conversion from " + std::string(dtype_name(c.dtype(0))) + " to " +
+                  std::string(dtype_name(to)) + "; complex numbers are not converted");
+  }
+  const std::string_view mode = c.attr_string("round_mode");
+  if (mode != "up" && mode != "down" && mode != "nearest") {
+    c.fail("attribute 'round_mode' is '" + std::string(mode) + "', expected 'up', 'down' or 'nearest'");
+  }
+  c.set_output(0, to, c.shape(0));
+}
+
+DType target(const OpContext& c) {
+  const std::int64_t code = c.attr_int("to");
+  if (!is_dtype(code)) c.fail("attribute 'to' is " + std::to_string(code) + ", expected a TensorProto data type");
+  return static_cast<DType>(code);
+}
+
+void infer_cast(InferContext& c) { infer_to(c, target(c)); }
+void infer_cast_like(InferContext& c) { infer_to(c, c.dtype(1)); }
+
+Step plain_cast(Convert f, DType from, DType to, std::int64_t n) {
+  Step step;
+  step.run = [=, in_size = static_cast<std::int64_t>(dtype_size(from)),
+              out_size = static_cast<std::int64_t>(dtype_size(to))](const RunContext& run) {
+    const std::byte* x = run.in<std::byte>(0);
+    std::byte* y = run.out<std::byte>(0);
+    parallel_for(run.threads, n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      f(x + begin * in_size, y + begin * out_size, end - begin);
+    });
+  };
+  step.algorithm = "convert";
+  return step;
+}
+
+// Small types go through float, which holds all their values.
+Step small_cast(DType from, DType to, std::int64_t n, SmallRounding rounding) {
+  const Convert widen = find_convert(from, DType::kFloat32), narrow = find_convert(DType::kFloat32, to);
+  Step step;
+  step.run = [=, in_size = dtype_size(from), out_size = dtype_size(to)](const RunContext& run) {
+    const std::byte* x = run.in<std::byte>(0);
+    std::byte* y = run.out<std::byte>(0);
+    for (std::int64_t i = 0; i < n; ++i, x += in_size, y += out_size) {
+      float value = 0.0f;
+      if (is_small(from)) value = decode_small(from, static_cast<std::uint8_t>(*x));
+      else widen(x, &value, 1);
+      if (is_small(to)) *y = static_cast<std::byte>(encode_small(to, value, rounding));
+      else narrow(&value, y, 1);
+    }
+  };
+  step.algorithm = "through float";
+  return step;
+}
+
+Step from_text(DType to, std::int64_t n, const std::string& node) {
+  Step step;
+  step.run = [=](const RunContext& run) {
+    const std::string* x = run.in<std::string>(0);
+    if (to == DType::kString) {
+      std::copy(x, x + n, run.out<std::string>(0));
+      return;
+    }
+    visit_scalar(to, [&]<class To>(std::type_identity<To>) {
+      for (std::int64_t i = 0; i < n; ++i) {
+        const std::optional<TextNumber> number = parse_number(x[i]);
+        if (!number) {
+          throw ModelError("node '" + node + "' (Cast): the string '" + x[i].substr(0, 40) +
+                           "' is not a number; expected a form like '3.14', '1e-5', 'INF' or 'NaN'");
+        }
+        run.out<To>(0)[i] = number->integral ? convert<To>(number->integer) : convert<To>(number->real);
+      }
+    });
+  };
+  step.algorithm = "text";
+  return step;
+}
+
+Step to_text(DType from, std::int64_t n) {
+  Step step;
+  step.run = [=](const RunContext& run) {
+    visit_scalar(from, [&]<class From>(std::type_identity<From>) {
+      for (std::int64_t i = 0; i < n; ++i) run.out<std::string>(0)[i] = number_text(run.in<From>(0)[i]);
+    });
+  };
+  step.algorithm = "text";
+  return step;
+}
+
+Step lower_cast(LowerContext& c) {
+  const DType from = c.dtype(0), to = c.output(0).dtype;
+  const std::int64_t n = c.out_shape(0).elements();
+  const bool text = from == DType::kString || to == DType::kString;
+  if (text && (is_small(from) || is_small(to))) {
+    c.unsupported("conversion between strings and " +
+                  std::string(dtype_name(from == DType::kString ? to : from)) + "; cast to float32 in between");
+  }
+  if (from == DType::kString) return from_text(to, n, c.node().name);
+  if (to == DType::kString) return to_text(from, n);
+  if (!is_small(from) && !is_small(to)) return plain_cast(find_convert(from, to), from, to, n);
+  const std::string_view mode = c.attr_string("round_mode");
+  const SmallRounding rounding{c.attr_int("saturate") != 0, mode == "up", mode == "nearest"};
+  return small_cast(from, to, n, rounding);
+}
+
+void infer_bit_cast(InferContext& c) {
+  const DType to = target(c);
+  if (dtype_size(to) != dtype_size(c.dtype(0)) || to == DType::kString || c.dtype(0) == DType::kString) {
+    c.fail("type " + std::string(dtype_name(c.dtype(0))) + " has not the size of " + std::string(dtype_name(to)));
+  }
+  c.set_output(0, to, c.shape(0));
+}
+
+constexpr AttrDef kTo = {.name = "to", .type = AttrType::kInt, .doc = "TensorProto data type of the result",
+                         .required = true};
+constexpr AttrDef kSaturate = {.name = "saturate", .type = AttrType::kInt,
+                               .doc = "1: what an 8-bit float cannot hold becomes its largest value; 0: infinity or NaN",
+                               .int_default = 1};
+constexpr AttrDef kRoundMode = {.name = "round_mode", .type = AttrType::kString,
+                                .doc = "for float8e8m0: 'up', 'down' or 'nearest'", .string_default = "up"};
+constexpr AttrDef kCastAttrs[] = {kTo, kSaturate, kRoundMode};
+constexpr AttrDef kCastLikeAttrs[] = {kSaturate, kRoundMode};
+constexpr AttrDef kBitCastAttrs[] = {kTo};
+
+constexpr OpDef kOps[] = {
+    {.name = "Cast", .doc = "The elements in another type.", .attributes = kCastAttrs, .infer = infer_cast,
+     .lower = lower_cast, .layout = LayoutRule::kFollow, .any_float = true},
+    {.name = "CastLike", .doc = "The elements in the type of another tensor.", .min_inputs = 2, .max_inputs = 2,
+     .attributes = kCastLikeAttrs, .infer = infer_cast_like, .lower = lower_cast, .any_float = true},
+    {.name = "BitCast", .doc = "The same bits as another type of the same size.", .attributes = kBitCastAttrs,
+     .infer = infer_bit_cast, .view = true, .any_float = true},
+};
+
+}  // namespace
+
+extern const OpTable cast_ops;
+const OpTable cast_ops = {kOps};
+
+}  // namespace lanewise
