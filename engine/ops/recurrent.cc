@@ -103,7 +103,7 @@ void check_inputs(const OpContext& c, const RecurrentSpec& spec) {
 RecurrentSpec read_spec(const OpContext& c) {
   RecurrentSpec spec;
   spec.cell = cell_of(c);
-  c.expect_dtype(0, {DType::kFloat32, DType::kFloat64});
+  c.expect_dtype(0, {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16});
   for (int i = 0; i < 3; ++i) c.expect_rank(i, 3, 3);
   const std::string_view direction = c.attr_string("direction");
   if (direction != "forward" && direction != "reverse" && direction != "bidirectional") {
