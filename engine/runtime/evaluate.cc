@@ -61,13 +61,23 @@ std::vector<Tensor> run_lowered(const Node& node, std::span<const ValueInfo> inp
 }  // namespace
 
 std::vector<ValueInfo> infer_node(const Node& node, std::span<const ValueInfo> inputs) {
+  // Where the engine will compute in float32, the shape rule sees float32; its float32 results
+  // then stand for the narrow type.
+  DType narrow = DType::kUndefined;
+  std::vector<ValueInfo> seen(inputs.begin(), inputs.end());
+  for (ValueInfo& info : seen) {
+    if (node.op->any_float || !is_narrow(info.dtype)) continue;
+    narrow = info.dtype;
+    info.dtype = DType::kFloat32;
+  }
   std::vector<ValueInfo> outputs(node.outputs.size());
-  InferContext context(node, inputs, outputs);
+  InferContext context(node, seen, outputs);
   node.op->infer(context);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (node.outputs[i] != kNoValue && !outputs[i].present()) {
       context.unsupported("output " + std::to_string(i) + " cannot be computed; leave it out of the model");
     }
+    if (outputs[i].dtype == DType::kFloat32 && narrow != DType::kUndefined) outputs[i].dtype = narrow;
     if (outputs[i].shape.known()) (void)outputs[i].shape.elements();  // throws when it overflows
   }
   return outputs;

@@ -17,6 +17,11 @@ TensorInfo info_of(const Value& value, bool optional) {
   return {value.name, value.dtype, value.ranked, value.shape, value.dim_names, optional};
 }
 
+// Exporters also write "?" or "None" for a dimension of which they know nothing.
+bool is_symbol(const std::string& dim_name) {
+  return !dim_name.empty() && dim_name != "?" && dim_name != "None";
+}
+
 std::string form(DType dtype, const Shape& shape) { return std::string(dtype_name(dtype)) + " " + shape.str(); }
 
 std::string declared_form(const TensorInfo& info) {
@@ -119,7 +124,7 @@ void Session::check(const TensorInfo& info, const Tensor& tensor,
     const std::int64_t size = tensor.shape()[i];
     if (info.shape[i] >= 0 && size != info.shape[i]) refuse(info, tensor, "give it that shape");
     const auto at = static_cast<std::size_t>(i);
-    if (info.shape[i] >= 0 || at >= info.dim_names.size() || info.dim_names[at].empty()) continue;
+    if (info.shape[i] >= 0 || at >= info.dim_names.size() || !is_symbol(info.dim_names[at])) continue;
     const auto [known, added] = sizes.emplace(info.dim_names[at], size);
     if (!added && known->second != size) {
       refuse(info, tensor, "dimension '" + info.dim_names[at] + "' is " + std::to_string(known->second) +
