@@ -58,6 +58,7 @@ class Compiler {
   void place();
   void lower_node(const Node& node);
   void share_bytes(const Node& node, int step);
+  bool read_otherwise(const Node& node, std::size_t i) const;
   void mark_results();
   ValueInfo info(ValueId id) const;
   int root_of(ValueId id) const { return roots_of_[static_cast<std::size_t>(id)]; }
@@ -217,6 +218,17 @@ void Compiler::mark_results() {
   }
 }
 
+// Whether the memory of input i is also that of an input which the step may not overwrite: the sum
+// conv(x) + x must not write over x while it is convolved.
+bool Compiler::read_otherwise(const Node& node, std::size_t i) const {
+  for (std::size_t j = 0; j < node.inputs.size(); ++j) {
+    if (j == i || node.inputs[j] == kNoValue || root_of(node.inputs[j]) != root_of(node.inputs[i])) continue;
+    const bool elementwise = j < 32 && (node.op->inplace >> j & 1u) != 0;
+    if (!elementwise || graph_.value(node.inputs[j]).shape != graph_.value(node.inputs[i]).shape) return true;
+  }
+  return false;
+}
+
 // Lets output 0 of an element-wise step take over the memory of an input that ends there.
 void Compiler::share_bytes(const Node& node, int step) {
   if (node.op->inplace == 0 || node.outputs[0] == kNoValue) return;
@@ -230,6 +242,7 @@ void Compiler::share_bytes(const Node& node, int step) {
     Root& root = roots_[static_cast<std::size_t>(in)];
     const bool ends = root.place.kind == Place::Kind::kArena && root.last == step && in != out;
     if (!ends || value.shape != made.shape || dtype_size(value.dtype) != dtype_size(made.dtype)) continue;
+    if (read_otherwise(node, i)) continue;
     root.last = std::max(root.last, roots_[static_cast<std::size_t>(out)].last);
     for (int& id_root : roots_of_) {
       if (id_root == out) id_root = in;
