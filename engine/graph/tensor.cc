@@ -48,6 +48,12 @@ Tensor Tensor::reshaped(Shape shape) const {
   return wrap(dtype_, std::move(shape), data_, owner_);
 }
 
+Tensor Tensor::viewed(DType dtype, Shape shape) const {
+  Tensor result = reshaped(std::move(shape));
+  result.dtype_ = dtype;
+  return result;
+}
+
 std::vector<std::int64_t> Tensor::int_values() const {
   std::vector<std::int64_t> result;
   const bool ok = !is_floating(dtype_) && visit_scalar(dtype_, [&]<class T>(std::type_identity<T>) {

@@ -54,6 +54,8 @@ class Tensor {
   Tensor copy() const;
   // The same bytes under another shape of as many elements.
   Tensor reshaped(Shape shape) const;
+  // The same bytes as another type of the same size, under another shape of as many elements.
+  Tensor viewed(DType dtype, Shape shape) const;
   // The values of an integer or bool tensor; throws ModelError for other types.
   std::vector<std::int64_t> int_values() const;
   // The values of a float32, float64, 16-bit float or integer tensor; throws ModelError else.

@@ -32,7 +32,7 @@ Tensor narrowed(const Tensor& wide, DType dtype) {
 
 // An output's bytes for a view: the input's under the inferred shape.
 Tensor viewed(const ValueInfo& input, const ValueInfo& output) {
-  return input.content->reshaped(output.shape);
+  return input.content->viewed(output.dtype, output.shape);
 }
 
 std::vector<Tensor> run_lowered(const Node& node, std::span<const ValueInfo> inputs,

@@ -92,11 +92,11 @@ void Segment::run(std::map<ValueId, Tensor>& live, int threads, Trace* trace) co
   for (std::size_t i = 0; i < results.size(); ++i) {
     const Result& result = parts_.results[i];
     if (result.copy_from.kind == Place::Kind::kLive) {
-      results[i] = read[result.copy_from.index].reshaped(result.shape);
+      results[i] = read[result.copy_from.index].viewed(result.dtype, result.shape);
     } else if (result.copy_from.kind == Place::Kind::kConstant) {
-      results[i] = parts_.constants[result.copy_from.index]->reshaped(result.shape);
+      results[i] = parts_.constants[result.copy_from.index]->viewed(result.dtype, result.shape);
     } else if (result.copy_from.kind == Place::Kind::kResult) {
-      results[i] = results[result.copy_from.index].reshaped(result.shape);
+      results[i] = results[result.copy_from.index].viewed(result.dtype, result.shape);
     }
     live.insert_or_assign(result.id, std::move(results[i]));
   }
