@@ -10,7 +10,11 @@ namespace {
 
 constexpr std::int64_t kLargest = 0x7fffffff;
 
-std::string list_text(const std::vector<std::int64_t>& values) { return Shape(values).str(); }
+std::string list_text(const std::vector<std::int64_t>& values) {
+  std::string text;
+  for (std::int64_t value : values) text += (text.empty() ? "[" : ", ") + std::to_string(value);
+  return text + "]";
+}
 
 void check_range(const OpContext& c, const std::string& what, const std::vector<std::int64_t>& values,
                  std::int64_t least) {
