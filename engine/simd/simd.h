@@ -59,6 +59,21 @@ LANEWISE_INLINE void store_first(float* p, F32 v, int n) {
 #endif
 }
 
+// Lane i of the result is v[index[i]]; indices lie in [0, kLanes).
+LANEWISE_INLINE F32 permute(F32 v, I32 index) {
+#if defined(LANEWISE_ISA_AVX512)
+  return reinterpret_cast<F32>(
+      _mm512_permutexvar_ps(reinterpret_cast<__m512i>(index), reinterpret_cast<__m512>(v)));
+#elif defined(LANEWISE_ISA_AVX2)
+  return reinterpret_cast<F32>(
+      _mm256_permutevar8x32_ps(reinterpret_cast<__m256>(v), reinterpret_cast<__m256i>(index)));
+#else
+  F32 result{};
+  for (int i = 0; i < kLanes; ++i) result[i] = v[index[i]];
+  return result;
+#endif
+}
+
 // a * b + c: one rounding where the ISA has FMA, two on the baseline.
 LANEWISE_INLINE F32 fma(F32 a, F32 b, F32 c) {
 #if defined(LANEWISE_ISA_AVX512)

@@ -52,7 +52,9 @@ def model(
             nodes.append(helper.make_node("MaxPool", [names[i]], [f"p{i}"], kernel_shape=window))
             names[i] = f"p{i}"
     results = [f"y{i}" for i in range(outputs)]
-    nodes.append(helper.make_node(op, names, results, name="under test", domain=domain, **attributes))
+    nodes.append(
+        helper.make_node(op, names, results, name="under test", domain=domain, **attributes)
+    )
     graph = helper.make_graph(
         nodes, "g", formal, [helper.make_empty_tensor_value_info(y) for y in results], initializers
     )
@@ -71,9 +73,7 @@ def run(
 ) -> Any:
     """Runs one node; returns its result, or the list of results when there are several."""
     proto = model(op, inputs, constants=constants, **options)
-    feeds = {
-        f"x{i}": x for i, x in enumerate(inputs) if x is not None and i not in constants
-    }
+    feeds = {f"x{i}": x for i, x in enumerate(inputs) if x is not None and i not in constants}
     results = list(lw.load(proto, isa=isa, threads=threads).run(feeds).values())
     return results[0] if len(results) == 1 else results
 

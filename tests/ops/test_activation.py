@@ -114,7 +114,9 @@ def test_clip(dtype: type[np.generic]) -> None:
         np.testing.assert_array_equal(
             run("Clip", [x, low, high], constants=constants), np.clip(x, low, high)
         )
-        np.testing.assert_array_equal(run("Clip", [x, high, low], constants=constants), np.full_like(x, low))
+        np.testing.assert_array_equal(
+            run("Clip", [x, high, low], constants=constants), np.full_like(x, low)
+        )
     np.testing.assert_array_equal(run("Clip", [x, low]), np.maximum(x, low))
     np.testing.assert_array_equal(run("Clip", [x, None, high]), np.minimum(x, high))
     np.testing.assert_array_equal(run("Clip", [x]), x)

@@ -240,13 +240,20 @@ def test_shifts_beyond_the_width() -> None:
 def test_strings_are_equal_by_content() -> None:
     a = np.array([["cat", "dog"], ["", "cat"]], dtype=object)
     b = np.array(["cat", "Dog"], dtype=object)
-    np.testing.assert_array_equal(run("Equal", [a, b], constants=[0, 1]), [[True, False], [False, False]])
+    np.testing.assert_array_equal(
+        run("Equal", [a, b], constants=[0, 1]), [[True, False], [False, False]]
+    )
 
 
 @pytest.mark.parametrize("dtype", [*NUMBERS, np.float16, np.bool_, np.complex64, np.complex128])
 def test_where(dtype: Any) -> None:
     rng = np.random.default_rng(12)
-    for c, x, y in [((4, 7), (4, 7), (4, 7)), ((4, 1), (7,), ()), ((), (3, 1), (1, 5)), ((3, 0), (1,), (3, 1))]:
+    for c, x, y in [
+        ((4, 7), (4, 7), (4, 7)),
+        ((4, 1), (7,), ()),
+        ((), (3, 1), (1, 5)),
+        ((3, 0), (1,), (3, 1)),
+    ]:
         test = np.asarray(rng.random(c) < 0.5)
         a, b = (np.asarray(rng.integers(0, 9, s)).astype(dtype) for s in (x, y))
         np.testing.assert_array_equal(run("Where", [test, a, b]), np.where(test, a, b))

@@ -108,7 +108,9 @@ def test_float8(name: str, dtype: Any) -> None:
 
 
 def test_numbers_from_text() -> None:
-    text = np.array(["3.14", "1e-5", "1E8", "+INF", "inf", "-inf", "NaN", " 42 ", "-7"], dtype=object)
+    text = np.array(
+        ["3.14", "1e-5", "1E8", "+INF", "inf", "-inf", "NaN", " 42 ", "-7"], dtype=object
+    )
     exact = np.array([3.14, 1e-5, 1e8, np.inf, np.inf, -np.inf, np.nan, 42, -7])
     for dtype in (np.float32, np.float64, np.float16):
         got = cast(text, code(dtype), constants=[0])
@@ -119,7 +121,9 @@ def test_numbers_from_text() -> None:
     np.testing.assert_array_equal(cast(whole, TensorProto.INT64, constants=[0]), expected)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int64, np.uint8, np.bool_])
+@pytest.mark.parametrize(
+    "dtype", [np.float32, np.float64, np.float16, np.int64, np.uint8, np.bool_]
+)
 def test_text_of_numbers(dtype: Any) -> None:
     x = np.array([0, 1, 0.1, 2.5, 1e-7, 1e20, 123456.79, 1 / 3, 255])
     if np.dtype(dtype).kind in "iu":

@@ -123,7 +123,7 @@ def test_gemm(c: Sequence[int] | None, alpha: float, beta: float) -> None:
         if c is not None:
             arrays["c"] = integers(rng, c)
             expected = expected + np.float32(beta) * arrays["c"]
-        options = {"transA": ta, "transB": tb, "alpha": alpha, "beta": beta}
+        options: dict[str, Any] = {"transA": ta, "transB": tb, "alpha": alpha, "beta": beta}
         for constants in ([], ["b"]):
             model = model_of("Gemm", arrays, constants, **options)
             check(model, arrays, expected.astype(np.float32))
@@ -134,7 +134,7 @@ def test_gemm_types(dtype: str) -> None:
     rng = np.random.default_rng(4)
     arrays = {n: integers(rng, s, dtype) for n, s in (("a", (6, 4)), ("b", (5, 6)), ("c", (5,)))}
     expected = (2 * (arrays["a"].T @ arrays["b"].T) + 3 * arrays["c"]).astype(dtype)
-    options = {"transA": 1, "transB": 1, "alpha": 2.0, "beta": 3.0}
+    options: dict[str, Any] = {"transA": 1, "transB": 1, "alpha": 2.0, "beta": 3.0}
     check(model_of("Gemm", arrays, **options), arrays, expected, ISAS[:1])
 
 

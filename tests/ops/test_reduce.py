@@ -92,7 +92,9 @@ def test_lengths_around_the_vectors(op: str, isa: str) -> None:
         assert np.all(np.abs(got - exact) <= bound(op, columns, (0,), True)), n
         tall = rng.normal(size=(5, n)).astype(np.float32)
         exact = reference(op, tall, (0,), True)
-        assert np.all(np.abs(reduce(op, tall, (0,), isa=isa) - exact) <= bound(op, tall, (0,), True)), n
+        assert np.all(
+            np.abs(reduce(op, tall, (0,), isa=isa) - exact) <= bound(op, tall, (0,), True)
+        ), n
 
 
 def test_a_long_sum_stays_accurate_and_does_not_depend_on_threads() -> None:

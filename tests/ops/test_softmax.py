@@ -67,7 +67,9 @@ def test_before_opset_13_dimensions_are_coerced(op: str, axis: int) -> None:
 
 
 def test_extreme_values() -> None:
-    x = np.array([[1000, 999, -1000], [-np.inf, 0, -np.inf], [np.nan, 0, 1], [3e38, -3e38, 0]], np.float32)
+    x = np.array(
+        [[1000, 999, -1000], [-np.inf, 0, -np.inf], [np.nan, 0, 1], [3e38, -3e38, 0]], np.float32
+    )
     got = run("Softmax", [x])
     np.testing.assert_allclose(got[0], [1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1)), 0], rtol=1e-6)
     np.testing.assert_array_equal(got[1], [0, 1, 0])

@@ -58,6 +58,6 @@ Step lower_conv_generic(const ConvProblem& problem, const LowerContext& c);
 // Cycles that reading the weights from memory takes at the least.
 double weight_cycles(const ConvProblem& problem);
 
-extern const ConvAlgorithm conv_pointwise, conv_direct, conv_rows, conv_depthwise;
+extern const ConvAlgorithm conv_pointwise, conv_direct, conv_rows, conv_depthwise, conv_grouped;
 
 }  // namespace lanewise

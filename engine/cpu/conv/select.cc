@@ -12,7 +12,8 @@ namespace lanewise {
 namespace {
 
 // Ties go to the first.
-constexpr const ConvAlgorithm* kAlgorithms[] = {&conv_depthwise, &conv_pointwise, &conv_rows, &conv_direct};
+constexpr const ConvAlgorithm* kAlgorithms[] = {&conv_depthwise, &conv_pointwise, &conv_rows, &conv_grouped,
+                                                &conv_direct};
 
 // One core reads about this many bytes per cycle from memory.
 constexpr double kBytesPerCycle = 4.0;
