@@ -105,7 +105,9 @@ def pack(name: str, value: object) -> tuple[str, Any, int]:
         array = np.ascontiguousarray(array)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if array.dtype not in _NATIVE:
+    if array.dtype.name in {"int4", "int2"}:
+        array = array.astype(np.int8)  # the core holds them sign-extended, one per byte
+    elif array.dtype not in _NATIVE:
         array = array.view(f"u{array.dtype.itemsize}")
     return name, array, code
 
