@@ -179,6 +179,8 @@ std::vector<Tensor> Program::call(std::span<const Tensor> inputs, int) {
   return run(inputs, {}, graph_->outputs);
 }
 
-void Program::plan(const std::map<ValueId, ValueInfo>& inputs) { (void)root_for(inputs, graph_->outputs); }
+std::shared_ptr<const PlanNode> Program::plan(const std::map<ValueId, ValueInfo>& inputs) {
+  return root_for(inputs, graph_->outputs);
+}
 
 }  // namespace lanewise

@@ -38,8 +38,8 @@ class Program final : public Callable {
   // Callable: the graph's own outputs.
   std::vector<Tensor> call(std::span<const Tensor> inputs, int threads) override;
 
-  // Plans the first segment for inputs of these types and shapes, without running it.
-  void plan(const std::map<ValueId, ValueInfo>& inputs);
+  // The plan of the first segment for inputs of these types and shapes, without running it.
+  std::shared_ptr<const PlanNode> plan(const std::map<ValueId, ValueInfo>& inputs);
 
   // Bytes of transformed weights that the plans share.
   std::size_t weight_bytes() const { return weights_.bytes(); }

@@ -36,10 +36,29 @@ std::string declared_form(const TensorInfo& info) {
   return text + "]";
 }
 
-[[noreturn]] void refuse(const TensorInfo& info, const Tensor& tensor, const std::string& hint) {
-  const std::string expected = declared_form(info), got = form(tensor.dtype(), tensor.shape());
+[[noreturn]] void refuse(const TensorInfo& info, DType dtype, const Shape& shape, const std::string& hint) {
+  const std::string expected = declared_form(info), got = form(dtype, shape);
   throw InputError("input '" + info.name + "': expected " + expected + ", got " + got + "; " + hint,
                    info.name, expected, got);
+}
+
+[[noreturn]] void refuse_missing(const TensorInfo& info) {
+  const std::string expected = declared_form(info);
+  throw InputError("input '" + info.name + "' is missing; expected " + expected, info.name, expected,
+                   "nothing");
+}
+
+// A step as reports name it, not timed yet.
+LayerProfile layer_of(const BoundStep& step) {
+  return {step.name,
+          step.op,
+          step.step.algorithm,
+          step.output_names.empty() ? "" : step.output_names[0],
+          step.output_shape,
+          step.step.refused,
+          0,
+          step.flops,
+          step.bytes};
 }
 
 std::string joined(const std::vector<std::string>& names) {
@@ -113,22 +132,34 @@ std::vector<std::string> Session::tensor_names() const {
   return names;
 }
 
-void Session::check(const TensorInfo& info, const Tensor& tensor,
+void Session::check(const TensorInfo& info, DType dtype, const Shape& shape,
                     std::map<std::string, std::int64_t>& sizes) const {
-  if (info.dtype != DType::kUndefined && tensor.dtype() != info.dtype) {
-    refuse(info, tensor, "convert it with .astype('" + std::string(dtype_name(info.dtype)) + "')");
+  if (info.dtype != DType::kUndefined && dtype != info.dtype) {
+    refuse(info, dtype, shape, "convert it with .astype('" + std::string(dtype_name(info.dtype)) + "')");
   }
   if (!info.ranked) return;
-  if (tensor.shape().rank() != info.shape.rank()) refuse(info, tensor, "give it that number of dimensions");
+  if (shape.rank() != info.shape.rank()) refuse(info, dtype, shape, "give it that number of dimensions");
   for (int i = 0; i < info.shape.rank(); ++i) {
-    const std::int64_t size = tensor.shape()[i];
-    if (info.shape[i] >= 0 && size != info.shape[i]) refuse(info, tensor, "give it that shape");
+    if (info.shape[i] >= 0 && shape[i] != info.shape[i]) refuse(info, dtype, shape, "give it that shape");
     const auto at = static_cast<std::size_t>(i);
     if (info.shape[i] >= 0 || at >= info.dim_names.size() || !is_symbol(info.dim_names[at])) continue;
-    const auto [known, added] = sizes.emplace(info.dim_names[at], size);
-    if (!added && known->second != size) {
-      refuse(info, tensor, "dimension '" + info.dim_names[at] + "' is " + std::to_string(known->second) +
-                               " elsewhere in the inputs");
+    const auto [known, added] = sizes.emplace(info.dim_names[at], shape[i]);
+    if (!added && known->second != shape[i]) {
+      refuse(info, dtype, shape, "dimension '" + info.dim_names[at] + "' is " + std::to_string(known->second) +
+                                     " elsewhere in the inputs");
+    }
+  }
+}
+
+// Refuses names that are no inputs of the model.
+template <class Named>
+void Session::check_names(const Named& inputs) const {
+  std::vector<std::string> names;
+  for (const TensorInfo& info : this->inputs()) names.push_back(info.name);
+  for (const auto& [name, value] : inputs) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      throw InputError("input '" + name + "' is not an input of this model; its inputs are " + joined(names),
+                       name, joined(names), name);
     }
   }
 }
@@ -160,11 +191,9 @@ std::vector<Tensor> Session::run_checked(const std::map<std::string, Tensor>& in
     const auto given = inputs.find(info.name);
     if (given == inputs.end()) {
       if (info.optional) continue;
-      const std::string expected = declared_form(info);
-      throw InputError("input '" + info.name + "' is missing; expected " + expected, info.name, expected,
-                       "nothing");
+      refuse_missing(info);
     }
-    check(info, given->second, sizes);
+    check(info, given->second.dtype(), given->second.shape(), sizes);
     ++used;
     if (info.optional) {
       overrides.emplace(ids_.at(info.name), given->second);
@@ -172,16 +201,7 @@ std::vector<Tensor> Session::run_checked(const std::map<std::string, Tensor>& in
       ordered.push_back(given->second);
     }
   }
-  if (used != inputs.size()) {
-    std::vector<std::string> names;
-    for (const TensorInfo& info : this->inputs()) names.push_back(info.name);
-    for (const auto& [name, tensor] : inputs) {
-      if (std::find(names.begin(), names.end(), name) == names.end()) {
-        throw InputError("input '" + name + "' is not an input of this model; its inputs are " + joined(names),
-                         name, joined(names), name);
-      }
-    }
-  }
+  if (used != inputs.size()) check_names(inputs);
   return program_.run(ordered, overrides, outputs, trace);
 }
 
@@ -210,12 +230,7 @@ Profile Session::profile(const std::map<std::string, Tensor>& inputs, int runs) 
       totals.push_back(now() - start);
       if (i == 0) {
         times.resize(trace.steps.size());
-        for (const StepTime& time : trace.steps) {
-          const BoundStep& step = *time.step;
-          profile.layers.push_back({step.name, step.op, step.step.algorithm,
-                                    step.output_names.empty() ? "" : step.output_names[0],
-                                    step.output_shape, step.step.refused, 0, step.flops, step.bytes});
-        }
+        for (const StepTime& time : trace.steps) profile.layers.push_back(layer_of(*time.step));
       }
       for (std::size_t j = 0; j < std::min(trace.steps.size(), times.size()); ++j) {
         times[j].push_back(trace.steps[j].seconds);
@@ -226,6 +241,34 @@ Profile Session::profile(const std::map<std::string, Tensor>& inputs, int runs) 
   profile.total_seconds = median(totals);
   profile.weight_bytes = program_.weight_bytes();
   return profile;
+}
+
+Description Session::describe(const std::map<std::string, Shape>& shapes) {
+  check_names(shapes);
+  std::map<ValueId, ValueInfo> forms;
+  std::map<std::string, std::int64_t> sizes;
+  for (const TensorInfo& info : inputs()) {
+    const auto given = shapes.find(info.name);
+    if (given == shapes.end() && info.optional) continue;
+    if (given == shapes.end()) refuse_missing(info);
+    if (info.dtype == DType::kUndefined) {
+      throw InputError("input '" + info.name + "' has no element type in the file; run the model on an array",
+                       info.name, "an element type", "none");
+    }
+    check(info, info.dtype, given->second, sizes);
+    forms[ids_.at(info.name)] = {info.dtype, given->second, Layout::kPlain, nullptr};
+  }
+  Description description;
+  call_after_fork([&] {
+    const std::shared_ptr<const PlanNode> node = program_.plan(forms);
+    for (const BoundStep& step : node->segment->parts().steps) {
+      description.layers.push_back(layer_of(step));
+    }
+    description.complete = node->complete;
+    description.arena_bytes = node->segment->parts().arena_bytes;
+  });
+  description.weight_bytes = program_.weight_bytes();
+  return description;
 }
 
 }  // namespace lanewise

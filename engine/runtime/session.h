@@ -35,6 +35,14 @@ struct Profile {
   std::size_t weight_bytes = 0;  // transformed weights held beside the file's own
 };
 
+// What a run will do, as far as shapes tell.
+struct Description {
+  std::vector<LayerProfile> layers;  // with no times
+  bool complete = true;          // false when what follows depends on data
+  std::size_t arena_bytes = 0;   // memory for inner values and scratch
+  std::size_t weight_bytes = 0;  // as in Profile
+};
+
 class Session {
  public:
   Session(std::shared_ptr<const Graph> graph, const Options& options);
@@ -54,10 +62,17 @@ class Session {
   // Runs `runs` times after one warm-up and reports each step.
   Profile profile(const std::map<std::string, Tensor>& inputs, int runs);
 
+  // Plans for inputs of these shapes without running. Throws as run() does, and where the model
+  // does not say an input's type.
+  Description describe(const std::map<std::string, Shape>& shapes);
+
  private:
   std::vector<Tensor> run_checked(const std::map<std::string, Tensor>& inputs,
                                   const std::vector<ValueId>& outputs, Trace* trace);
-  void check(const TensorInfo& info, const Tensor& tensor, std::map<std::string, std::int64_t>& sizes) const;
+  void check(const TensorInfo& info, DType dtype, const Shape& shape,
+             std::map<std::string, std::int64_t>& sizes) const;
+  template <class Named>
+  void check_names(const Named& inputs) const;
   std::vector<ValueId> output_ids(const std::vector<std::string>& names) const;
 
   Program program_;

@@ -5,6 +5,8 @@
 
 #include "engine/base/cpu.h"
 #include "engine/graph/op.h"
+#include "engine/runtime/machine_peak.h"
+#include "engine/runtime/options.h"
 #include "python/bindings/bindings.h"
 
 namespace nb = nanobind;
@@ -28,6 +30,15 @@ nb::list operators() {
   return list;
 }
 
+// (GFLOP/s, GB/s); options as those of load.
+nb::tuple peak(const std::string& isa, int threads) {
+  const nb::gil_scoped_release release;
+  const Options options = make_options(isa, threads, "fast");
+  const MachinePeak measured = measure_peak(options.isa, options.threads);
+  const nb::gil_scoped_acquire acquire;
+  return nb::make_tuple(measured.flops / 1e9, measured.bytes / 1e9);
+}
+
 }  // namespace
 
 void bind_machine(nb::module_& m) {
@@ -35,6 +46,7 @@ void bind_machine(nb::module_& m) {
   m.def("default_threads", &default_threads);
   m.def("cpu_name", &cpu_name);
   m.def("operators", &operators);
+  m.def("measure_peak", &peak, "isa"_a, "threads"_a);
 }
 
 }  // namespace lanewise::bindings

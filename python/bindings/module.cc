@@ -8,6 +8,7 @@
 
 #include <memory>
 
+#include "engine/base/error.h"
 #include "engine/onnx/import.h"
 #include "engine/runtime/session.h"
 #include "python/bindings/arrays.h"
@@ -98,15 +99,9 @@ nb::list run(Session& session, const nb::list& inputs, const std::vector<std::st
   return list;
 }
 
-nb::dict profile(Session& session, const nb::list& inputs, int runs) {
-  const std::map<std::string, Tensor> given = inputs_from_python(inputs);
-  Profile profile;
-  {
-    const nb::gil_scoped_release release;
-    profile = session.profile(given, runs);
-  }
-  nb::list layers;
-  for (const LayerProfile& layer : profile.layers) {
+nb::list layers_to_python(const std::vector<LayerProfile>& layers) {
+  nb::list list;
+  for (const LayerProfile& layer : layers) {
     nb::dict entry;
     entry["name"] = layer.name;
     entry["op"] = layer.op;
@@ -121,13 +116,56 @@ nb::dict profile(Session& session, const nb::list& inputs, int runs) {
       refused.append(nb::make_tuple(refusal.algorithm, refusal.reason));
     }
     entry["refused"] = refused;
-    layers.append(entry);
+    list.append(entry);
+  }
+  return list;
+}
+
+Shape shape_from_python(const std::string& name, const std::vector<std::int64_t>& dims) {
+  Shape shape;
+  for (std::int64_t dim : dims) {
+    if (dim < 0) {
+      throw InputError("input '" + name + "': a shape has no negative sizes, got " + std::to_string(dim), name,
+                       "sizes from 0", std::to_string(dim));
+    }
+    shape.push_back(dim);
+  }
+  return shape;
+}
+
+nb::dict profile(Session& session, const nb::list& inputs, int runs) {
+  const std::map<std::string, Tensor> given = inputs_from_python(inputs);
+  Profile profile;
+  {
+    const nb::gil_scoped_release release;
+    profile = session.profile(given, runs);
   }
   nb::dict result;
-  result["layers"] = layers;
+  result["layers"] = layers_to_python(profile.layers);
   result["total_seconds"] = profile.total_seconds;
   result["weight_bytes"] = profile.weight_bytes;
   return result;
+}
+
+nb::dict describe(Session& session, const std::map<std::string, std::vector<std::int64_t>>& shapes) {
+  Description description;
+  {
+    const nb::gil_scoped_release release;
+    std::map<std::string, Shape> given;
+    for (const auto& [name, dims] : shapes) given.emplace(name, shape_from_python(name, dims));
+    description = session.describe(given);
+  }
+  nb::dict result;
+  result["layers"] = layers_to_python(description.layers);
+  result["complete"] = description.complete;
+  result["arena_bytes"] = description.arena_bytes;
+  result["weight_bytes"] = description.weight_bytes;
+  return result;
+}
+
+std::vector<std::string> check(const std::string& path) {
+  const nb::gil_scoped_release release;
+  return check_file(path);
 }
 
 nb::list nodes(const Session& session) {
@@ -138,13 +176,21 @@ nb::list nodes(const Session& session) {
   return list;
 }
 
-std::size_t parameters(const Session& session) {
+// Floating-point elements of a graph's constants and of those in the bodies of its nodes.
+std::size_t count_parameters(const Graph& graph) {
   std::size_t count = 0;
-  for (const Value& value : session.graph().values) {
+  for (const Value& value : graph.values) {
     if (value.constant && is_floating(value.dtype)) count += static_cast<std::size_t>(value.constant->elements());
+  }
+  for (const Node& node : graph.nodes) {
+    for (const auto& [key, attribute] : node.attributes) {
+      if (const auto* body = std::get_if<Subgraph>(&attribute)) count += count_parameters(*body->graph);
+    }
   }
   return count;
 }
+
+std::size_t parameters(const Session& session) { return count_parameters(session.graph()); }
 
 }  // namespace
 }  // namespace lanewise::bindings
@@ -157,6 +203,7 @@ NB_MODULE(_core, m) {
   m.def("load_file", &load_file, "path"_a, "isa"_a, "threads"_a, "numerics"_a, "fuse"_a, "force"_a);
   m.def("load_bytes", &load_bytes, "content"_a, "folder"_a, "isa"_a, "threads"_a, "numerics"_a, "fuse"_a,
         "force"_a);
+  m.def("check_file", &check, "path"_a);
   nb::class_<Session>(m, "Session")
       .def("inputs", [](const Session& s) { return infos_to_python(s.inputs()); })
       .def("outputs", [](const Session& s) { return infos_to_python(s.outputs()); })
@@ -167,6 +214,7 @@ NB_MODULE(_core, m) {
       .def("isa", [](const Session& s) { return std::string(isa_name(s.options().isa)); })
       .def("threads", [](const Session& s) { return s.options().threads; })
       .def("run", &run, "inputs"_a, "outputs"_a)
-      .def("profile", &profile, "inputs"_a, "runs"_a);
+      .def("profile", &profile, "inputs"_a, "runs"_a)
+      .def("describe", &describe, "shapes"_a);
   bind_machine(m);
 }
