@@ -19,7 +19,7 @@ from lanewise.errors import (
     ResourceError,
     UnsupportedError,
 )
-from lanewise.model import LayerTime, Model, Profile, TensorInfo, load
+from lanewise.model import LayerTime, Model, Plan, Profile, TensorInfo, load
 
 __all__ = [
     "DeviceError",
@@ -28,6 +28,7 @@ __all__ = [
     "LayerTime",
     "Model",
     "ModelError",
+    "Plan",
     "Profile",
     "ResourceError",
     "TensorInfo",

@@ -15,7 +15,7 @@ from lanewise.model import Model, load
 __all__ = ["LanewiseBackend", "LanewiseRep", "prepare", "run_model", "run_node", "supports_device"]
 
 
-class LanewiseRep(BackendRep):  # type: ignore[misc]
+class LanewiseRep(BackendRep):
     """A prepared model."""
 
     def __init__(self, model: Model) -> None:
@@ -41,7 +41,7 @@ class LanewiseRep(BackendRep):  # type: ignore[misc]
         return tuple(self.model.run(given).values())
 
 
-class LanewiseBackend(Backend):  # type: ignore[misc]
+class LanewiseBackend(Backend):
     """``onnx.backend.base.Backend`` over Lanewise, for the CPU."""
 
     @classmethod

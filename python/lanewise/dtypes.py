@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from lanewise.errors import InputError
 
-__all__ = ["NAMES", "code_of", "numpy_dtype", "pack", "unpack"]
+__all__ = ["NAMES", "code_of", "numpy_dtype", "numpy_dtype_named", "pack", "unpack"]
 
 Array = npt.NDArray[Any]
 
@@ -50,7 +50,13 @@ def numpy_dtype(code: int) -> np.dtype[Any]:
         return np.dtype(name)
     import ml_dtypes  # an extra: only files with such types need it
 
-    return np.dtype(getattr(ml_dtypes, name))
+    dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+    return dtype
+
+
+def numpy_dtype_named(name: str) -> np.dtype[Any]:
+    """The NumPy type of an element type given by its name in `NAMES`; see `numpy_dtype`."""
+    return numpy_dtype(_CODES[name])
 
 
 def code_of(dtype: np.dtype[Any], name: str) -> int:
@@ -74,7 +80,7 @@ def _as_array(value: object, name: str) -> Array:
         return value
     if hasattr(value, "__dlpack__") and not hasattr(value, "__array_interface__"):
         try:
-            return np.from_dlpack(value)  # type: ignore[arg-type]
+            return np.from_dlpack(value)
         except (BufferError, RuntimeError, TypeError, ValueError) as error:
             raise InputError(
                 f"input '{name}': cannot read the tensor through DLPack ({error}); "
@@ -127,12 +133,13 @@ def _text(item: object, name: str) -> str:
     )
 
 
-def unpack(value: object, code: int) -> Array:
+def unpack(value: Any, code: int) -> Array:
     """An output of the core as a NumPy array of its own type."""
     if code == _STRING:
-        texts, shape = value  # type: ignore[misc]
-        result = np.empty(len(texts), dtype=object)
-        result[:] = texts
-        return result.reshape(shape)
+        texts, shape = value
+        flat = np.empty(len(texts), dtype=object)
+        flat[:] = texts
+        result: Array = flat.reshape(shape)
+        return result
     array = np.asarray(value)
     return array if code in _NATIVE.values() else array.view(numpy_dtype(code))

@@ -11,7 +11,7 @@ from lanewise import _core
 from lanewise.dtypes import NAMES, Array, pack, unpack
 from lanewise.errors import InputError, ModelError
 
-__all__ = ["LayerTime", "Model", "Profile", "TensorInfo", "load"]
+__all__ = ["LayerTime", "Model", "Plan", "Profile", "TensorInfo", "load"]
 
 Numerics = Literal["fast", "reproducible", "strict"]
 
@@ -79,6 +79,42 @@ class Profile:
     layers: list[LayerTime] = field(default_factory=list)
     total_ms: float = 0.0
     weight_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do, as far as the shapes of the inputs tell.
+
+    Attributes:
+        layers: in order of execution, with 0 for each time.
+        complete: False when later steps depend on data and are planned while running.
+        arena_bytes: memory for inner tensors and scratch, one of it per concurrent run.
+        weight_bytes: transformed weights held beside the file's own.
+    """
+
+    layers: list[LayerTime] = field(default_factory=list)
+    complete: bool = True
+    arena_bytes: int = 0
+    weight_bytes: int = 0
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations of all layers; a multiply-add counts as two."""
+        return sum(layer.flops for layer in self.layers)
+
+
+def _layer(raw: dict[str, Any]) -> LayerTime:
+    return LayerTime(
+        name=raw["name"],
+        op=raw["op"],
+        algorithm=raw["algorithm"],
+        output=raw["output"],
+        shape=raw["shape"],
+        ms=raw["seconds"] * 1e3,
+        flops=raw["flops"],
+        bytes=raw["bytes"],
+        refused=tuple(raw["refused"]),
+    )
 
 
 def _info(raw: tuple[str, int, tuple[int | str | None, ...] | None, bool]) -> TensorInfo:
@@ -232,21 +268,55 @@ class Model:
             The times, with operation and byte counts.
         """
         raw = self._session.profile([pack(name, a) for name, a in inputs.items()], runs)
-        layers = [
-            LayerTime(
-                name=layer["name"],
-                op=layer["op"],
-                algorithm=layer["algorithm"],
-                output=layer["output"],
-                shape=layer["shape"],
-                ms=layer["seconds"] * 1e3,
-                flops=layer["flops"],
-                bytes=layer["bytes"],
-                refused=tuple(layer["refused"]),
-            )
-            for layer in raw["layers"]
-        ]
+        layers = [_layer(layer) for layer in raw["layers"]]
         return Profile(layers, raw["total_seconds"] * 1e3, raw["weight_bytes"])
+
+    def describe(self, shapes: Mapping[str, Sequence[int]]) -> Plan:
+        """What a run on inputs of these shapes would do; nothing is computed.
+
+        Args:
+            shapes: a shape for each declared input, by name.
+
+        Returns:
+            The steps, with operation and byte counts.
+
+        Raises:
+            InputError: a shape is missing, unknown or does not fit.
+            ModelError: the model's own rules do not hold for these shapes.
+        """
+        raw = self._session.describe({name: list(shape) for name, shape in shapes.items()})
+        layers = [_layer(layer) for layer in raw["layers"]]
+        return Plan(layers, raw["complete"], raw["arena_bytes"], raw["weight_bytes"])
+
+    def explain(
+        self, inputs: Mapping[str, object] | None = None, runs: int = 10, verbose: bool = False
+    ) -> str:
+        """Says where the time goes: a table with one line per step of the plan.
+
+        Each line names the algorithm, its time, its rate, and how much of this machine's measured
+        peak that is. An algorithm that saves operations (Winograd) can pass 100 %.
+
+        Args:
+            inputs: as for `run`; by default random arrays, with 1 for an open batch dimension.
+            runs: how many runs the medians are taken over.
+            verbose: also list the faster algorithms that could not be taken, with the reasons.
+
+        Returns:
+            Text for a terminal at least as wide as its lines.
+
+        Raises:
+            InputError: `inputs` do not fit, or the model leaves a dimension open that cannot be
+                guessed.
+
+        Example:
+            >>> import lanewise as lw
+            >>> from lanewise.demo.report import data_path
+            >>> print(lw.load(data_path("digits.onnx")).explain())  # doctest: +ELLIPSIS
+            layer ...
+        """
+        from lanewise import explanation  # brings in rich, which running a model does not need
+
+        return explanation.explain(self, inputs, runs).text(verbose)
 
 
 def load(
