@@ -1,0 +1,123 @@
+"""Options that several commands share, and what follows from them: a model, shapes, arrays."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import lanewise as lw
+from lanewise.feeds import concrete_shapes
+
+Number = TypeVar("Number", int, float)
+
+
+def positive(kind: Callable[[str], Number]) -> Callable[[str], Number]:
+    """An argparse type: a number above zero."""
+
+    def parse(text: str) -> Number:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind("0")
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"expected a positive number, got '{text}'")
+        return value
+
+    return parse
+
+
+def named_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """An argparse type: NAME=1,3,224,224, or 1,3,224,224 for a model with one input."""
+    name, _, sizes = text.rpartition("=")
+    try:
+        shape = tuple(int(size) for size in sizes.replace("x", ",").split(",")) if sizes else ()
+    except ValueError:
+        shape = (-1,)
+    if any(size < 0 for size in shape):
+        raise argparse.ArgumentTypeError(f"expected NAME=1,3,224,224, got '{text}'")
+    return name, shape
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The model's path and --json."""
+    parser.add_argument("model", metavar="MODEL", type=Path, help="path of an ONNX file")
+    add_json(parser)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """The switch --json."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """The option --threads."""
+    parser.add_argument(
+        "--threads",
+        type=positive(int),
+        metavar="N",
+        help="threads to use (default: the physical cores that this process may use)",
+    )
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """How models run: --threads, --isa, --numerics."""
+    add_threads(parser)
+    parser.add_argument(
+        "--isa", help="instruction set: baseline, avx2 or avx512 (default: the widest here)"
+    )
+    parser.add_argument(
+        "--numerics",
+        choices=("fast", "reproducible", "strict"),
+        default="fast",
+        help="which reorderings of sums are allowed (default: fast)",
+    )
+
+
+def add_shapes(parser: argparse.ArgumentParser) -> None:
+    """Sizes of open dimensions: --batch, --shape."""
+    parser.add_argument(
+        "--batch",
+        type=positive(int),
+        metavar="N",
+        help="size of the first dimension where the model leaves it open (default: 1)",
+    )
+    parser.add_argument(
+        "--shape",
+        type=named_shape,
+        action="append",
+        default=[],
+        metavar="NAME=1,3,224,224",
+        help="shape of an input, where the model leaves other dimensions open; may be repeated",
+    )
+
+
+def load(args: argparse.Namespace) -> lw.Model:
+    """The model, loaded with the options of `add_engine` where the command has them."""
+    return lw.load(
+        args.model,
+        threads=getattr(args, "threads", None),
+        isa=getattr(args, "isa", None),
+        numerics=getattr(args, "numerics", "fast"),
+    )
+
+
+def shapes(args: argparse.Namespace, model: lw.Model) -> dict[str, tuple[int, ...]]:
+    """A shape for each input, from the model and the options of `add_shapes`.
+
+    Raises:
+        InputError: a dimension stays open, or an option does not fit the model.
+    """
+    given = dict(args.shape)
+    required = [info.name for info in model.inputs if not info.optional]
+    if "" in given:
+        if len(required) != 1:
+            raise lw.InputError(
+                f"--shape: the model has {len(required)} inputs; write --shape NAME=1,3,224,224",
+                "--shape",
+                "NAME=sizes",
+                "sizes",
+            )
+        given[required[0]] = given.pop("")
+    return concrete_shapes(model.inputs, args.batch, given)
