@@ -139,7 +139,10 @@ Tensor TensorSource::make_strings(const TensorProto& proto, Shape shape) {
   }
   Tensor result = Tensor::allocate(DType::kString, std::move(shape));
   auto* out = result.mutable_as<std::string>();
-  for (std::size_t i = 0; i < proto.string_data.size(); ++i) out[i] = proto.string_data[i];
+  for (std::size_t i = 0; i < proto.string_data.size(); ++i) {
+    if (!is_utf8(proto.string_data[i])) fail(proto, "string " + std::to_string(i) + " is not UTF-8 text");
+    out[i] = proto.string_data[i];
+  }
   return result;
 }
 

@@ -43,6 +43,13 @@ bool is_empty_list(const AttrValue& value) {
       value);
 }
 
+// Strings end up in messages and in Python, which both want text.
+bool is_text(const AttrValue& value) {
+  if (const auto* one = std::get_if<std::string>(&value)) return is_utf8(*one);
+  const auto* list = std::get_if<std::vector<std::string>>(&value);
+  return list == nullptr || std::all_of(list->begin(), list->end(), is_utf8);
+}
+
 std::string range(int least, int most) {
   if (most < 0) return std::to_string(least) + " or more";
   if (least == most) return std::to_string(least);
@@ -67,6 +74,8 @@ void check_attributes(const DraftNode& node, const OpDef& op, Problems& problems
       problems.errors.push_back(label(node) + ": attribute " + quoted(name) + " must be " +
                                 type_name(def->type) + ", found " +
                                 type_name(type_of(*attribute.value)));
+    } else if (!is_text(*attribute.value)) {
+      problems.errors.push_back(label(node) + ": attribute " + quoted(name) + " is not UTF-8 text");
     }
   }
   for (const AttrDef& def : op.attributes) {

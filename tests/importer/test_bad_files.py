@@ -140,6 +140,7 @@ def _with_tensor(tensor: TensorProto) -> onnx.ModelProto:
         ({"data_type": 1, "dims": [3], "float_data": [1.0]}, "needs 12 bytes, found 4"),
         ({"data_type": 7, "dims": [3], "int64_data": [1, 2]}, "needs 3 values, found 2"),
         ({"data_type": 8, "dims": [2], "string_data": [b"one"]}, "needs 2 strings, found 1"),
+        ({"data_type": 8, "dims": [1], "string_data": [b"\xff"]}, "string 0 is not UTF-8 text"),
         ({"data_type": 1, "dims": [2]}, "needs 8 bytes, found 0"),
         ({"data_type": 1, "dims": [-2], "raw_data": b"12345678"}, "negative dimension -2"),
         ({"data_type": 99, "dims": [1], "raw_data": b"1"}, "unknown element type 99"),

@@ -54,6 +54,10 @@ BROKEN: dict[str, tuple[onnx.ModelProto, str]] = {
         make_model([node("Flatten", ["x"], ["y"], "flat", axis=1.5)], X, ["y"]),
         "node 'flat' (Flatten): attribute 'axis' must be an int, found a float",
     ),
+    "attribute_that_is_not_text": (
+        make_model([node("Gelu", ["x"], ["y"], "g", approximate=b"\xff")], X, ["y"]),
+        "node 'g' (Gelu): attribute 'approximate' is not UTF-8 text",
+    ),
     "missing_attribute": (
         make_model([node("Concat", ["x", "x"], ["y"], "cat")], X, ["y"]),
         "node 'cat' (Concat): the required attribute 'axis' (an int) is missing",
