@@ -11,20 +11,27 @@ namespace {
 
 using Row = kernels::DepthwiseRow;
 
-// What bias, residual and the clamp need; other activations run over the finished row.
+// Relu and Clip are clamps; other activations run over the finished row.
 struct Finish {
   F32 low, high;
 };
 
 template <int pixels>
+LANEWISE_INLINE void start_block(const Row& r, std::int64_t c, F32 (&sum)[pixels], int lanes) {
+  F32 bias{};
+  const float* from = r.epilogue.bias;
+  if (from != nullptr) bias = lanes == kLanes ? load(from + c) : load_first(from + c, lanes);
+#pragma GCC unroll 8
+  for (int i = 0; i < pixels; ++i) sum[i] = bias;
+}
+
+template <int pixels>
 LANEWISE_INLINE void finish_block(const Row& r, const Finish& finish, std::int64_t o, std::int64_t c,
                                   F32 (&sum)[pixels], int lanes) {
   const kernels::Epilogue& e = r.epilogue;
-  F32 bias{};
-  if (e.bias != nullptr) bias = lanes == kLanes ? load(e.bias + c) : load_first(e.bias + c, lanes);
 #pragma GCC unroll 8
   for (int i = 0; i < pixels; ++i) {
-    F32 v = sum[i] + bias;
+    F32 v = sum[i];
     if (e.residual != nullptr) {
       const float* residual = e.residual + (o + i) * e.residual_stride + c;
       v += lanes == kLanes ? load(residual) : load_first(residual, lanes);
@@ -40,7 +47,8 @@ LANEWISE_INLINE void finish_block(const Row& r, const Finish& finish, std::int64
 template <int kernel, int stride, int pixels, bool checked>
 LANEWISE_INLINE void fixed_block(const Row& r, const Finish& finish, std::int64_t o, std::int64_t c, int lanes) {
   const std::int64_t start = o * stride - r.pad;
-  F32 sum[pixels] = {};
+  F32 sum[pixels];
+  start_block(r, c, sum, lanes);
   for (std::int64_t row = 0; row < r.row_count; ++row) {
     const float* w = r.weights + r.filter_rows[row] * kernel * r.channels + c;
     const float* x = r.in + (r.rows[row] * r.width + start) * r.channels + c;
@@ -68,7 +76,8 @@ LANEWISE_INLINE void fixed_block(const Row& r, const Finish& finish, std::int64_
 template <int pixels>
 LANEWISE_INLINE void any_block(const Row& r, const Finish& finish, std::int64_t o, std::int64_t c, int lanes) {
   const std::int64_t start = o * r.stride - r.pad;
-  F32 sum[pixels] = {};
+  F32 sum[pixels];
+  start_block(r, c, sum, lanes);
   for (std::int64_t row = 0; row < r.row_count; ++row) {
     const float* w = r.weights + r.filter_rows[row] * r.kernel * r.channels + c;
     const float* x = r.in + r.rows[row] * r.width * r.channels + c;
@@ -88,7 +97,10 @@ LANEWISE_INLINE void any_block(const Row& r, const Finish& finish, std::int64_t 
 
 // All channels of a block of pixels.
 template <int kernel, int stride, int pixels, bool checked>
-void block(const Row& r, const Finish& finish, std::int64_t o) noexcept {
+void block(const Row& row, const Finish& how, std::int64_t o) noexcept {
+  // Copies: for all the compiler knows, a store to the output changes the originals.
+  const Row r = row;
+  const Finish finish = how;
   const auto vector = [&](std::int64_t c, int lanes) __attribute__((always_inline)) {
     if constexpr (kernel > 0) {
       fixed_block<kernel, stride, pixels, checked>(r, finish, o, c, lanes);
