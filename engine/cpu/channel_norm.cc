@@ -54,7 +54,8 @@ class Runner {
       const double deviation =
           norm_.epsilon_on_deviation ? std::sqrt(v) + norm_.epsilon : std::sqrt(v + norm_.epsilon);
       const std::int64_t channel = e % channels_;
-      const double s = norm_.scale < 0 ? 1.0 : value_at(run.in<void>(norm_.scale), scale_type_, channel);
+      const double s =
+          norm_.scale < 0 ? 1.0 : value_at(run.in<void>(norm_.scale), scale_type_, channel);
       scale[e] = static_cast<T>(s / deviation);
       shift[e] = norm_.bias < 0
                      ? T{0}
@@ -72,8 +73,9 @@ class Runner {
   void mean_of_groups(const double* sums, double* result) const {
     std::fill(result, result + groups_, 0.0);
     for (std::int64_t e = 0; e < moments_.entries(); ++e) result[group(e)] += sums[e];
-    const std::int64_t members =
-        norm_.across_images ? moments_.entries() / std::max<std::int64_t>(channels_, 1) : norm_.channels;
+    const std::int64_t members = norm_.across_images
+                                     ? moments_.entries() / std::max<std::int64_t>(channels_, 1)
+                                     : norm_.channels;
     const double count = static_cast<double>(members * moments_.rows());
     for (std::int64_t g = 0; g < groups_; ++g) result[g] /= count;
   }
@@ -88,7 +90,8 @@ template <class T>
 Step make_step(const LowerContext& c, ChannelNorm norm) {
   const Runner<T> runner(c, std::move(norm));
   Step step;
-  step.algorithm = c.layout(0) == Layout::kChannelsLast ? "two passes, columns" : "two passes, rows";
+  step.algorithm =
+      c.layout(0) == Layout::kChannelsLast ? "two passes, columns" : "two passes, rows";
   step.scratch_bytes = runner.scratch_bytes();
   step.run = runner;
   return step;
@@ -105,7 +108,8 @@ void expect_channel_values(const OpContext& c, int i, std::int64_t channels) {
   c.expect_dtype(i, {DType::kFloat32, DType::kFloat64});
   if (c.shape(i) == Shape{channels}) return;
   c.fail("input " + std::to_string(i) + " has shape " + c.shape(i).str() + ", expected " +
-         Shape{channels}.str() + ": one value for each channel of input 0 of shape " + c.shape(0).str());
+         Shape{channels}.str() + ": one value for each channel of input 0 of shape " +
+         c.shape(0).str());
 }
 
 }  // namespace lanewise

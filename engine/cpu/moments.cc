@@ -40,17 +40,28 @@ void reduce_kernel(const kernels::MomentsF32& k, Fold fold, const float* x, std:
   const bool row = columns == 1;
   switch (fold) {
     case Fold::kSum:
-      if (row) *result = k.sum(x, rows); else k.column_sum(x, rows, columns, columns, result);
+      if (row)
+        *result = k.sum(x, rows);
+      else
+        k.column_sum(x, rows, columns, columns, result);
       return;
     case Fold::kAbs:
-      if (row) *result = k.sum_abs(x, rows); else k.column_sum_abs(x, rows, columns, columns, result);
+      if (row)
+        *result = k.sum_abs(x, rows);
+      else
+        k.column_sum_abs(x, rows, columns, columns, result);
       return;
     case Fold::kMax:
-      if (row) *result = k.max(x, rows); else k.column_max(x, rows, columns, columns, result);
+      if (row)
+        *result = k.max(x, rows);
+      else
+        k.column_max(x, rows, columns, columns, result);
       return;
     default:
-      if (row) *result = k.sum_squares(x, rows, centre == nullptr ? 0.0f : *centre);
-      else k.column_sum_squares(x, rows, columns, columns, centre, result);
+      if (row)
+        *result = k.sum_squares(x, rows, centre == nullptr ? 0.0f : *centre);
+      else
+        k.column_sum_squares(x, rows, columns, columns, centre, result);
   }
 }
 
@@ -74,7 +85,8 @@ template <class T>
 void Moments<T>::reduce_part(Fold fold, int power, const T* x, std::int64_t rows, const T* centre,
                              double* result) const {
   if constexpr (std::is_same_v<T, float>) {
-    if (fold != Fold::kPower) return reduce_kernel(*kernel_, fold, x, rows, columns_, centre, result);
+    if (fold != Fold::kPower)
+      return reduce_kernel(*kernel_, fold, x, rows, columns_, centre, result);
   }
   reduce_plain(fold, power, x, rows, columns_, centre, result);
 }
@@ -96,7 +108,9 @@ void Moments<T>::reduce(int threads, Fold fold, const T* x, const T* centre, dou
     });
     return;
   }
-  const auto row_of = [&](std::int64_t part) { return rows_ / parts_ * part + std::min(part, rows_ % parts_); };
+  const auto row_of = [&](std::int64_t part) {
+    return rows_ / parts_ * part + std::min(part, rows_ % parts_);
+  };
   parallel_tasks(threads, images_ * parts_, [&](std::int64_t task, int) {
     const std::int64_t image = task / parts_, part = task % parts_;
     const std::int64_t begin = row_of(part), end = row_of(part + 1);

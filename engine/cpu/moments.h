@@ -36,7 +36,8 @@ class Moments {
               int power = 2) const;
 
   // y = (x - mean) * scale + shift with one entry of each per image and column.
-  void scale_shift(int threads, const T* x, const T* mean, const T* scale, const T* shift, T* y) const;
+  void scale_shift(int threads, const T* x, const T* mean, const T* scale, const T* shift,
+                   T* y) const;
 
  private:
   void reduce_part(Fold fold, int power, const T* x, std::int64_t rows, const T* centre,
@@ -47,9 +48,9 @@ class Moments {
   std::int64_t images_, rows_, columns_, parts_, images_per_task_;
 };
 
-// A shape [N, C, positions...] as the images, rows and columns over whose rows the statistics of one
-// channel run, in either layout: entries are [N][C]. With `merge_images`, channels-last images follow
-// each other as rows of one, and entries are [C] there.
+// A shape [N, C, positions...] as the images, rows and columns over whose rows the statistics of
+// one channel run, in either layout: entries are [N][C]. With `merge_images`, channels-last images
+// follow each other as rows of one, and entries are [C] there.
 template <class T>
 Moments<T> channel_moments(Isa isa, const Shape& shape, Layout layout, bool merge_images = false) {
   const std::int64_t n = shape[0], channels = shape.rank() < 2 ? 1 : shape[1];

@@ -30,7 +30,8 @@ std::int64_t WindowRows::at(std::int64_t row, std::int64_t* rows, std::int64_t* 
     row /= axis.out;
     const auto range = kernels::tap_range(start, axis.kernel, axis.dilation, 0, axis.in);
     if (range.first == range.last) return 0;
-    for (std::int64_t k = range.last; k-- > range.first;) {  // downwards: block 0 is overwritten last
+    for (std::int64_t k = range.last;
+         k-- > range.first;) {  // downwards: block 0 is overwritten last
       const std::int64_t in_row = (start + k * axis.dilation) * in_stride;
       const std::int64_t block = (k - range.first) * count;
       for (std::int64_t j = 0; j < count; ++j) {
@@ -51,9 +52,9 @@ std::int64_t WindowRows::counted(std::int64_t row, bool include_pad) const {
     const WindowAxis& axis = axes_[i];
     const std::int64_t start = row % axis.out * axis.stride - axis.pad_begin;
     row /= axis.out;
-    const auto range = kernels::tap_range(start, axis.kernel, axis.dilation,
-                                          include_pad ? -axis.pad_begin : 0,
-                                          axis.in + (include_pad ? axis.pad_end : 0));
+    const auto range =
+        kernels::tap_range(start, axis.kernel, axis.dilation, include_pad ? -axis.pad_begin : 0,
+                           axis.in + (include_pad ? axis.pad_end : 0));
     count *= range.last - range.first;
   }
   return count;

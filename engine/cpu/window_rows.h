@@ -1,4 +1,5 @@
-// The input rows under one output row of a sliding window: every spatial axis but the last, flattened.
+// The input rows under one output row of a sliding window: every spatial axis but the last,
+// flattened.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +25,8 @@ class WindowRows {
   std::int64_t most() const { return most_; }
 
   // For output row `row` of an image, writes the input rows that its windows cover, ascending, to
-  // `rows`, and to `taps` (unless null) the kernel row of each; returns how many. Allocates nothing.
+  // `rows`, and to `taps` (unless null) the kernel row of each; returns how many. Allocates
+  // nothing.
   std::int64_t at(std::int64_t row, std::int64_t* rows, std::int64_t* taps) const;
 
   // Kernel rows that the mean divides by: those inside the input, or inside the padded input.

@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "engine/graph/op.h"
 #include "engine/cpu/channel_norm.h"
 #include "engine/cpu/moments.h"
+#include "engine/graph/op.h"
 
 namespace lanewise {
 namespace {
@@ -50,7 +50,8 @@ Step lower_training(const LowerContext& c) {
       const double* current = k == 0 ? mean : variance;
       for (std::int64_t i = 0; i < channels; ++i) {
         const double old = value_at(run.in<void>(3 + k), types[k], i);
-        set_value(run.out<void>(1 + k), types[k], i, old * momentum + current[i] * (1.0 - momentum));
+        set_value(run.out<void>(1 + k), types[k], i,
+                  old * momentum + current[i] * (1.0 - momentum));
       }
     }
   };
@@ -78,19 +79,22 @@ struct Parameters {
 template <class T>
 Step lower_inference(const LowerContext& c) {
   const Parameters parameters{{c.dtype(1), c.dtype(2), c.dtype(3), c.dtype(4)},
-                              static_cast<double>(c.attr_float("epsilon")), channels_of(c)};
+                              static_cast<double>(c.attr_float("epsilon")),
+                              channels_of(c)};
   const Moments<T> moments = channel_moments<T>(c.isa(), c.shape(0), c.layout(0), true);
   const std::int64_t channels = parameters.channels, entries = moments.entries();
   // Made once when all four are constants, else at every run.
   std::shared_ptr<std::vector<T>> constants;
   if (c.content(1) && c.content(2) && c.content(3) && c.content(4)) {
     constants = std::make_shared<std::vector<T>>(static_cast<std::size_t>(3 * channels));
-    parameters.fill({c.content(1)->data(), c.content(2)->data(), c.content(3)->data(),
-                     c.content(4)->data()}, constants->data());
+    parameters.fill(
+        {c.content(1)->data(), c.content(2)->data(), c.content(3)->data(), c.content(4)->data()},
+        constants->data());
   }
   Step step;
   step.algorithm = "scale and shift";
-  step.scratch_bytes = static_cast<std::size_t>(checked_multiply(3 * (channels + entries), sizeof(T)));
+  step.scratch_bytes =
+      static_cast<std::size_t>(checked_multiply(3 * (channels + entries), sizeof(T)));
   step.run = [=](const RunContext& run) {
     T* made = reinterpret_cast<T*>(run.scratch);
     if (constants == nullptr) {
@@ -121,18 +125,31 @@ double batch_norm_flops(const OpContext& c, std::span<const ValueInfo>) {
 }
 
 constexpr AttrDef kAttrs[] = {
-    {.name = "epsilon", .type = AttrType::kFloat, .doc = "added to the variance", .float_default = 1e-5f},
-    {.name = "momentum", .type = AttrType::kFloat,
-     .doc = "weight of the old statistics in training mode", .float_default = 0.9f},
-    {.name = "training_mode", .type = AttrType::kInt,
+    {.name = "epsilon",
+     .type = AttrType::kFloat,
+     .doc = "added to the variance",
+     .float_default = 1e-5f},
+    {.name = "momentum",
+     .type = AttrType::kFloat,
+     .doc = "weight of the old statistics in training mode",
+     .float_default = 0.9f},
+    {.name = "training_mode",
+     .type = AttrType::kInt,
      .doc = "1: normalise by the batch's own statistics and update the running ones"}};
 
 constexpr OpDef kOps[] = {
     {.name = "BatchNormalization",
-     .doc = "(x - mean) / sqrt(variance + epsilon) * scale + bias per channel (Ioffe & Szegedy 2015).",
-     .min_inputs = 5, .max_inputs = 5, .max_outputs = 3, .attributes = kAttrs,
-     .infer = infer_batch_norm, .lower = lower_batch_norm, .layout = LayoutRule::kFollow,
-     .inplace = 1, .flops = batch_norm_flops},
+     .doc =
+         "(x - mean) / sqrt(variance + epsilon) * scale + bias per channel (Ioffe & Szegedy 2015).",
+     .min_inputs = 5,
+     .max_inputs = 5,
+     .max_outputs = 3,
+     .attributes = kAttrs,
+     .infer = infer_batch_norm,
+     .lower = lower_batch_norm,
+     .layout = LayoutRule::kFollow,
+     .inplace = 1,
+     .flops = batch_norm_flops},
 };
 
 }  // namespace

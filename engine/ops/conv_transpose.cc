@@ -13,8 +13,8 @@ namespace {
 
 // Output size and padding along one axis. An output larger than what the kernel reaches has no
 // negative padding: the rest follows at its end and holds the bias alone.
-void resolve_axis(const OpContext& c, const std::string& mode, std::int64_t wanted, std::int64_t added,
-                  std::size_t i, Window& w) {
+void resolve_axis(const OpContext& c, const std::string& mode, std::int64_t wanted,
+                  std::int64_t added, std::size_t i, Window& w) {
   const std::int64_t in = c.shape(0)[static_cast<int>(i) + 2];
   const std::int64_t full =
       in == 0 ? 0 : checked_multiply(in - 1, w.stride[i]) + w.extent(static_cast<int>(i)) + added;
@@ -43,7 +43,8 @@ Window transposed_window(const OpContext& c) {
   const std::vector<std::int64_t> wanted = window_ints(c, "output_shape", rank, 0, -1);
   const std::string mode(c.attr_string("auto_pad"));
   if (mode != "NOTSET" && mode != "VALID" && mode != "SAME_UPPER" && mode != "SAME_LOWER") {
-    c.fail("attribute 'auto_pad' is '" + mode + "', expected NOTSET, SAME_UPPER, SAME_LOWER or VALID");
+    c.fail("attribute 'auto_pad' is '" + mode +
+           "', expected NOTSET, SAME_UPPER, SAME_LOWER or VALID");
   }
   std::vector<std::int64_t> pads(static_cast<std::size_t>(2 * rank), 0);
   if (mode == "NOTSET") pads = window_ints(c, "pads", 2 * rank, 0, 0);
@@ -78,7 +79,8 @@ void infer_conv_transpose(InferContext& c) {
   if (c.has_input(2)) {
     c.expect_same_dtype(0, 2);
     if (c.shape(2) != Shape{outputs}) {
-      c.fail("the bias (input 2) has shape " + c.shape(2).str() + ", expected " + Shape{outputs}.str());
+      c.fail("the bias (input 2) has shape " + c.shape(2).str() + ", expected " +
+             Shape{outputs}.str());
     }
   }
   const Shape out = window_output(c, window, outputs);
@@ -116,25 +118,42 @@ Step lower(LowerContext& c) {
 
 double conv_transpose_flops(const OpContext& c, std::span<const ValueInfo>) {
   const Shape& w = c.shape(1);
-  return 2.0 * static_cast<double>(c.shape(0).elements()) * static_cast<double>(w.elements(1, w.rank()));
+  return 2.0 * static_cast<double>(c.shape(0).elements()) *
+         static_cast<double>(w.elements(1, w.rank()));
 }
 
 constexpr AttrDef kAttrs[] = {
-    {.name = "auto_pad", .type = AttrType::kString, .doc = "NOTSET, SAME_UPPER, SAME_LOWER or VALID",
+    {.name = "auto_pad",
+     .type = AttrType::kString,
+     .doc = "NOTSET, SAME_UPPER, SAME_LOWER or VALID",
      .string_default = "NOTSET"},
-    {.name = "dilations", .type = AttrType::kInts, .doc = "distance of taps per axis, 1 unless given"},
+    {.name = "dilations",
+     .type = AttrType::kInts,
+     .doc = "distance of taps per axis, 1 unless given"},
     {.name = "group", .type = AttrType::kInt, .doc = "channel groups", .int_default = 1},
     {.name = "kernel_shape", .type = AttrType::kInts, .doc = "that of the weights unless given"},
-    {.name = "output_padding", .type = AttrType::kInts, .doc = "added to the output's end per axis"},
-    {.name = "output_shape", .type = AttrType::kInts, .doc = "the output's spatial size; pads follow from it"},
-    {.name = "pads", .type = AttrType::kInts, .doc = "cut from the output: all begins, then all ends"},
+    {.name = "output_padding",
+     .type = AttrType::kInts,
+     .doc = "added to the output's end per axis"},
+    {.name = "output_shape",
+     .type = AttrType::kInts,
+     .doc = "the output's spatial size; pads follow from it"},
+    {.name = "pads",
+     .type = AttrType::kInts,
+     .doc = "cut from the output: all begins, then all ends"},
     {.name = "strides", .type = AttrType::kInts, .doc = "step per axis, 1 unless given"}};
 
 constexpr OpDef kOps[] = {
     {.name = "ConvTranspose",
-     .doc = "Transposed convolution, the gradient of a convolution by its input (Zeiler et al. 2010).",
-     .min_inputs = 2, .max_inputs = 3, .attributes = kAttrs, .infer = infer_conv_transpose, .lower = lower,
-     .layout = LayoutRule::kChannels, .flops = conv_transpose_flops},
+     .doc =
+         "Transposed convolution, the gradient of a convolution by its input (Zeiler et al. 2010).",
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .attributes = kAttrs,
+     .infer = infer_conv_transpose,
+     .lower = lower,
+     .layout = LayoutRule::kChannels,
+     .flops = conv_transpose_flops},
 };
 
 }  // namespace

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "engine/base/parallel.h"
-#include "engine/graph/op.h"
 #include "engine/cpu/moments.h"
+#include "engine/graph/op.h"
 
 namespace lanewise {
 namespace {
@@ -60,8 +60,10 @@ Step lower_max(LowerContext& c) {
 Step lower_lp(LowerContext& c) {
   const int p = static_cast<int>(c.attr_int("p"));
   if (p == 1) return global_step(c, Fold::kAbs, p, [](double sum, double) { return sum; });
-  if (p == 2) return global_step(c, Fold::kSquares, p, [](double sum, double) { return std::sqrt(sum); });
-  return global_step(c, Fold::kPower, p, [p](double sum, double) { return std::pow(sum, 1.0 / p); });
+  if (p == 2)
+    return global_step(c, Fold::kSquares, p, [](double sum, double) { return std::sqrt(sum); });
+  return global_step(c, Fold::kPower, p,
+                     [p](double sum, double) { return std::pow(sum, 1.0 / p); });
 }
 
 double global_flops(const OpContext& c, std::span<const ValueInfo>) {
@@ -72,13 +74,24 @@ constexpr AttrDef kLpAttrs[] = {
     {.name = "p", .type = AttrType::kInt, .doc = "order of the norm", .int_default = 2}};
 
 constexpr OpDef kOps[] = {
-    {.name = "GlobalAveragePool", .doc = "The mean of each channel (Lin et al. 2014).",
-     .infer = infer_global, .lower = lower_average, .layout = LayoutRule::kFollow,
+    {.name = "GlobalAveragePool",
+     .doc = "The mean of each channel (Lin et al. 2014).",
+     .infer = infer_global,
+     .lower = lower_average,
+     .layout = LayoutRule::kFollow,
      .flops = global_flops},
-    {.name = "GlobalMaxPool", .doc = "The largest element of each channel; a NaN loses.",
-     .infer = infer_global, .lower = lower_max, .layout = LayoutRule::kFollow, .flops = global_flops},
-    {.name = "GlobalLpPool", .doc = "The p-norm of each channel (Sermanet et al. 2012).",
-     .attributes = kLpAttrs, .infer = infer_lp, .lower = lower_lp, .layout = LayoutRule::kFollow,
+    {.name = "GlobalMaxPool",
+     .doc = "The largest element of each channel; a NaN loses.",
+     .infer = infer_global,
+     .lower = lower_max,
+     .layout = LayoutRule::kFollow,
+     .flops = global_flops},
+    {.name = "GlobalLpPool",
+     .doc = "The p-norm of each channel (Sermanet et al. 2012).",
+     .attributes = kLpAttrs,
+     .infer = infer_lp,
+     .lower = lower_lp,
+     .layout = LayoutRule::kFollow,
      .flops = global_flops},
 };
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/graph/op.h"
 #include "engine/cpu/channel_norm.h"
+#include "engine/graph/op.h"
 
 namespace lanewise {
 namespace {
@@ -51,8 +51,8 @@ std::vector<bool> reduced_axes(const OpContext& c) {
   for (std::int64_t axis : axes) {
     const auto normal = normalize_axis(axis, c.shape(0).rank());
     if (!normal) {
-      c.fail("attribute 'axes' has " + std::to_string(axis) + ", outside the rank of input 0 of shape " +
-             c.shape(0).str());
+      c.fail("attribute 'axes' has " + std::to_string(axis) +
+             ", outside the rank of input 0 of shape " + c.shape(0).str());
     }
     reduced[static_cast<std::size_t>(*normal)] = true;
   }
@@ -93,7 +93,8 @@ Step any_axes_step(const LowerContext& c, const std::vector<bool>& reduced, doub
     double* mean = reinterpret_cast<double*>(run.scratch);
     double* deviation = mean + groups;
     std::fill(mean, mean + 2 * groups, 0.0);
-    const double members = static_cast<double>(count) / static_cast<double>(std::max<std::int64_t>(groups, 1));
+    const double members =
+        static_cast<double>(count) / static_cast<double>(std::max<std::int64_t>(groups, 1));
     for (std::int64_t i = 0; i < count; ++i) mean[group_of(i)] += static_cast<double>(x[i]);
     for (std::int64_t g = 0; g < groups; ++g) mean[g] /= members;
     for (std::int64_t i = 0; i < count; ++i) {
@@ -101,7 +102,8 @@ Step any_axes_step(const LowerContext& c, const std::vector<bool>& reduced, doub
       const double d = static_cast<double>(x[i]) - mean[g];
       deviation[g] += d * d;
     }
-    for (std::int64_t g = 0; g < groups; ++g) deviation[g] = std::sqrt(deviation[g] / members) + epsilon;
+    for (std::int64_t g = 0; g < groups; ++g)
+      deviation[g] = std::sqrt(deviation[g] / members) + epsilon;
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t g = group_of(i);
       y[i] = static_cast<T>((static_cast<double>(x[i]) - mean[g]) / deviation[g]);
@@ -114,7 +116,8 @@ Step lower_mean_variance(LowerContext& c) {
   constexpr double kEpsilon = 1e-9;  // of the operator's definition, added to the deviation
   const std::vector<bool> reduced = reduced_axes(c);
   const int rank = c.shape(0).rank();
-  const bool positions = rank >= 2 && std::all_of(reduced.begin() + 2, reduced.end(), [](bool r) { return r; });
+  const bool positions =
+      rank >= 2 && std::all_of(reduced.begin() + 2, reduced.end(), [](bool r) { return r; });
   // All positions, with either the images or the channels.
   if (positions && !(reduced[0] && reduced[1])) {
     ChannelNorm norm;
@@ -132,28 +135,47 @@ double norm_flops(const OpContext& c, std::span<const ValueInfo>) {
   return 6.0 * static_cast<double>(c.shape(0).elements());
 }
 
-constexpr AttrDef kEpsilon = {.name = "epsilon", .type = AttrType::kFloat,
-                              .doc = "added to the variance", .float_default = 1e-5f};
+constexpr AttrDef kEpsilon = {.name = "epsilon",
+                              .type = AttrType::kFloat,
+                              .doc = "added to the variance",
+                              .float_default = 1e-5f};
 constexpr AttrDef kInstanceAttrs[] = {kEpsilon};
-constexpr AttrDef kGroupAttrs[] = {
-    kEpsilon,
-    {.name = "num_groups", .type = AttrType::kInt, .doc = "groups of neighbouring channels", .required = true},
-    {.name = "stash_type", .type = AttrType::kInt, .doc = "accepted; sums are always kept in float64",
-     .int_default = 1}};
+constexpr AttrDef kGroupAttrs[] = {kEpsilon,
+                                   {.name = "num_groups",
+                                    .type = AttrType::kInt,
+                                    .doc = "groups of neighbouring channels",
+                                    .required = true},
+                                   {.name = "stash_type",
+                                    .type = AttrType::kInt,
+                                    .doc = "accepted; sums are always kept in float64",
+                                    .int_default = 1}};
 constexpr AttrDef kMeanVarianceAttrs[] = {
     {.name = "axes", .type = AttrType::kInts, .doc = "axes to reduce, 0, 2 and 3 unless given"}};
 
 constexpr OpDef kOps[] = {
     {.name = "InstanceNormalization",
      .doc = "Normalises each channel of each sample (Ulyanov, Vedaldi & Lempitsky 2016).",
-     .min_inputs = 3, .max_inputs = 3, .attributes = kInstanceAttrs, .infer = infer_scaled,
-     .lower = lower_instance, .layout = LayoutRule::kFollow, .flops = norm_flops},
+     .min_inputs = 3,
+     .max_inputs = 3,
+     .attributes = kInstanceAttrs,
+     .infer = infer_scaled,
+     .lower = lower_instance,
+     .layout = LayoutRule::kFollow,
+     .flops = norm_flops},
     {.name = "GroupNormalization",
-     .doc = "Normalises groups of channels of each sample (Wu & He 2018).", .min_inputs = 3,
-     .max_inputs = 3, .attributes = kGroupAttrs, .infer = infer_group, .lower = lower_group,
-     .layout = LayoutRule::kFollow, .flops = norm_flops},
-    {.name = "MeanVarianceNormalization", .doc = "(x - mean) / (deviation + 1e-9) over some axes.",
-     .attributes = kMeanVarianceAttrs, .infer = infer_mean_variance, .lower = lower_mean_variance,
+     .doc = "Normalises groups of channels of each sample (Wu & He 2018).",
+     .min_inputs = 3,
+     .max_inputs = 3,
+     .attributes = kGroupAttrs,
+     .infer = infer_group,
+     .lower = lower_group,
+     .layout = LayoutRule::kFollow,
+     .flops = norm_flops},
+    {.name = "MeanVarianceNormalization",
+     .doc = "(x - mean) / (deviation + 1e-9) over some axes.",
+     .attributes = kMeanVarianceAttrs,
+     .infer = infer_mean_variance,
+     .lower = lower_mean_variance,
      .flops = norm_flops},
 };
 

@@ -35,12 +35,13 @@ void infer_layer_norm(InferContext& c) {
   c.set_output(2, DType::kFloat32, statistics);
 }
 
-// An input that is broadcast along the rows: whether it is one dense row, the same for all rows, and
-// otherwise the strides with which to read it.
+// An input that is broadcast along the rows: whether it is one dense row, the same for all rows,
+// and otherwise the strides with which to read it.
 struct Parameter {
   Parameter() = default;
   Parameter(const OpContext& c, int i, int axis)
-      : present(true), strides(broadcast_strides(c.shape(i), Layout::kPlain, c.shape(0), Layout::kPlain)) {
+      : present(true),
+        strides(broadcast_strides(c.shape(i), Layout::kPlain, c.shape(0), Layout::kPlain)) {
     const std::vector<std::int64_t> dense = c.shape(0).strides();
     for (int k = 0; k < c.shape(0).rank(); ++k) {
       const auto at = static_cast<std::size_t>(k);
@@ -147,22 +148,39 @@ double row_flops(const OpContext& c, std::span<const ValueInfo>) {
   return 7.0 * static_cast<double>(c.shape(0).elements());
 }
 
-constexpr AttrDef kAttrs[] = {
-    {.name = "axis", .type = AttrType::kInt, .doc = "first axis of the statistics", .int_default = -1},
-    {.name = "epsilon", .type = AttrType::kFloat, .doc = "added to the variance", .float_default = 1e-5f},
-    {.name = "stash_type", .type = AttrType::kInt, .doc = "accepted; sums are always kept in float64",
-     .int_default = 1}};
+constexpr AttrDef kAttrs[] = {{.name = "axis",
+                               .type = AttrType::kInt,
+                               .doc = "first axis of the statistics",
+                               .int_default = -1},
+                              {.name = "epsilon",
+                               .type = AttrType::kFloat,
+                               .doc = "added to the variance",
+                               .float_default = 1e-5f},
+                              {.name = "stash_type",
+                               .type = AttrType::kInt,
+                               .doc = "accepted; sums are always kept in float64",
+                               .int_default = 1}};
 
 constexpr OpDef kOps[] = {
     {.name = "LayerNormalization",
      .doc = "Normalises over the last axes, then scales and shifts (Ba, Kiros & Hinton 2016); also "
             "gives the means and inverse deviations.",
-     .min_inputs = 2, .max_inputs = 3, .max_outputs = 3, .attributes = kAttrs,
-     .infer = infer_layer_norm, .lower = lower_layer_norm, .flops = row_flops},
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .max_outputs = 3,
+     .attributes = kAttrs,
+     .infer = infer_layer_norm,
+     .lower = lower_layer_norm,
+     .flops = row_flops},
     {.name = "RMSNormalization",
-     .doc = "Divides by the root mean square over the last axes, then scales (Zhang & Sennrich 2019).",
-     .min_inputs = 2, .max_inputs = 2, .attributes = kAttrs, .infer = infer_layer_norm,
-     .lower = lower_rms_norm, .flops = row_flops},
+     .doc =
+         "Divides by the root mean square over the last axes, then scales (Zhang & Sennrich 2019).",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .attributes = kAttrs,
+     .infer = infer_layer_norm,
+     .lower = lower_rms_norm,
+     .flops = row_flops},
 };
 
 }  // namespace

@@ -2,8 +2,8 @@
 #include <cmath>
 #include <string>
 
-#include "engine/graph/op.h"
 #include "engine/cpu/moments.h"
+#include "engine/graph/op.h"
 
 namespace lanewise {
 namespace {
@@ -33,7 +33,8 @@ Step make_step(const LowerContext& c) {
     double* partial = norm + entries;
     T* zero = reinterpret_cast<T*>(partial + moments.scratch());
     T* scale = zero + entries;
-    moments.reduce(run.threads, absolute ? Fold::kAbs : Fold::kSquares, run.in<T>(0), nullptr, partial, norm);
+    moments.reduce(run.threads, absolute ? Fold::kAbs : Fold::kSquares, run.in<T>(0), nullptr,
+                   partial, norm);
     for (std::int64_t e = 0; e < entries; ++e) {
       const double size = absolute ? norm[e] : std::sqrt(norm[e]);
       zero[e] = T{0};
@@ -57,8 +58,12 @@ constexpr AttrDef kAttrs[] = {
     {.name = "p", .type = AttrType::kInt, .doc = "order of the norm, 1 or 2", .int_default = 2}};
 
 constexpr OpDef kOps[] = {
-    {.name = "LpNormalization", .doc = "Its input divided by its norm along an axis; zeros stay zeros.",
-     .attributes = kAttrs, .infer = infer_lp_norm, .lower = lower_lp_norm, .flops = lp_norm_flops},
+    {.name = "LpNormalization",
+     .doc = "Its input divided by its norm along an axis; zeros stay zeros.",
+     .attributes = kAttrs,
+     .infer = infer_lp_norm,
+     .lower = lower_lp_norm,
+     .flops = lp_norm_flops},
 };
 
 }  // namespace

@@ -1,4 +1,6 @@
 // LRN: local response normalisation across channels.
+#include "engine/kernels/lrn/lrn.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -7,7 +9,6 @@
 #include "engine/base/parallel.h"
 #include "engine/graph/layout.h"
 #include "engine/graph/op.h"
-#include "engine/kernels/lrn/lrn.h"
 
 namespace lanewise {
 namespace {
@@ -17,7 +18,8 @@ void infer_lrn(InferContext& c) {
   c.expect_rank(0, 2, 16);
   const std::int64_t size = c.attr_int("size");
   if (size < 1 || size > (1 << 20)) {
-    c.fail("attribute 'size' is " + std::to_string(size) + ", expected 1 to " + std::to_string(1 << 20));
+    c.fail("attribute 'size' is " + std::to_string(size) + ", expected 1 to " +
+           std::to_string(1 << 20));
   }
   c.set_output(0, c.dtype(0), c.shape(0));
 }
@@ -68,7 +70,8 @@ Step lower_planes(const LowerContext& c, const kernels::Lrn& lrn) {
   step.run = [=](const RunContext& run) {
     parallel_tasks(run.threads, tasks, [&](std::int64_t task, int) {
       const std::int64_t at = task / blocks * image, begin = task % blocks * block;
-      kernel(lrn, run.in<float>(0) + at, size, begin, std::min(size, begin + block), run.out<float>(0) + at);
+      kernel(lrn, run.in<float>(0) + at, size, begin, std::min(size, begin + block),
+             run.out<float>(0) + at);
     });
   };
   return step;
@@ -80,7 +83,8 @@ Step lower_double(const LowerContext& c, const kernels::Lrn& lrn) {
   const std::int64_t positions = shape.elements(2, shape.rank()), count = shape.elements();
   const bool last = c.layout(0) == Layout::kChannelsLast || positions == 1;
   const std::int64_t stride = last ? 1 : positions;  // between channels
-  const double scale = static_cast<double>(c.attr_float("alpha")) / static_cast<double>(c.attr_int("size"));
+  const double scale =
+      static_cast<double>(c.attr_float("alpha")) / static_cast<double>(c.attr_int("size"));
   Step step;
   step.algorithm = "plain C++";
   step.run = [=](const RunContext& run) {
@@ -93,7 +97,8 @@ Step lower_double(const LowerContext& c, const kernels::Lrn& lrn) {
         const std::int64_t past = std::min(lrn.channels - channel, lrn.after + 1);
         double sum = 0.0;
         for (std::int64_t k = first; k < past; ++k) sum += x[i + k * stride] * x[i + k * stride];
-        y[i] = x[i] / std::pow(static_cast<double>(lrn.bias) + scale * sum, static_cast<double>(lrn.beta));
+        y[i] = x[i] /
+               std::pow(static_cast<double>(lrn.bias) + scale * sum, static_cast<double>(lrn.beta));
       }
     });
   };
@@ -103,17 +108,22 @@ Step lower_double(const LowerContext& c, const kernels::Lrn& lrn) {
 Step lower_lrn(LowerContext& c) {
   const kernels::Lrn lrn = parameters(c);
   if (c.dtype(0) == DType::kFloat64) return lower_double(c, lrn);
-  const bool last = c.shape(0).rank() == 2 || same_bytes(c.shape(0), c.layout(0), Layout::kChannelsLast);
+  const bool last =
+      c.shape(0).rank() == 2 || same_bytes(c.shape(0), c.layout(0), Layout::kChannelsLast);
   return last ? lower_pixels(c, lrn) : lower_planes(c, lrn);
 }
 
 double lrn_flops(const OpContext& c, std::span<const ValueInfo>) {
-  return static_cast<double>(c.shape(0).elements()) * (2.0 * static_cast<double>(c.attr_int("size")) + 4.0);
+  return static_cast<double>(c.shape(0).elements()) *
+         (2.0 * static_cast<double>(c.attr_int("size")) + 4.0);
 }
 
 constexpr AttrDef kAttrs[] = {
     {.name = "size", .type = AttrType::kInt, .doc = "channels to sum over", .required = true},
-    {.name = "alpha", .type = AttrType::kFloat, .doc = "weight of the squares", .float_default = 1e-4f},
+    {.name = "alpha",
+     .type = AttrType::kFloat,
+     .doc = "weight of the squares",
+     .float_default = 1e-4f},
     {.name = "beta", .type = AttrType::kFloat, .doc = "exponent", .float_default = 0.75f},
     {.name = "bias", .type = AttrType::kFloat, .doc = "added to the sum", .float_default = 1.0f}};
 
@@ -121,7 +131,10 @@ constexpr OpDef kOps[] = {
     {.name = "LRN",
      .doc = "x / (bias + alpha / size * sum of squares of neighbouring channels)^beta (Krizhevsky, "
             "Sutskever & Hinton 2012).",
-     .attributes = kAttrs, .infer = infer_lrn, .lower = lower_lrn, .layout = LayoutRule::kFollow,
+     .attributes = kAttrs,
+     .infer = infer_lrn,
+     .lower = lower_lrn,
+     .layout = LayoutRule::kFollow,
      .flops = lrn_flops},
 };
 

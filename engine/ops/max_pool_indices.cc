@@ -48,7 +48,8 @@ struct Job {
   void run_row(std::int64_t image, std::int64_t row, std::int64_t* list, const T* input, T* output,
                std::int64_t* indices) const {
     const std::int64_t width = in[in.rank() - 1], out_width = out[out.rank() - 1];
-    const std::int64_t positions = rows.in_rows() * width, out_positions = rows.out_rows() * out_width;
+    const std::int64_t positions = rows.in_rows() * width,
+                       out_positions = rows.out_rows() * out_width;
     const std::int64_t count = rows.at(row, list, nullptr);
     for (std::int64_t o = 0; o < out_width; ++o) {
       const std::int64_t start = o * stride - pad;
@@ -67,7 +68,8 @@ struct Job {
           }
         }
         if (where >= 0) {
-          where = (image * in[1] + c) * positions + (column_order ? column_major(where, in) : where);
+          where =
+              (image * in[1] + c) * positions + (column_order ? column_major(where, in) : where);
         }
         const std::int64_t to = row * out_width + o;
         output[image * y.image + c * y.channel + to * y.position] = best;
@@ -80,10 +82,11 @@ struct Job {
 template <class T>
 Step make_step(const LowerContext& c, const Window& window) {
   const auto axis = static_cast<std::size_t>(window.rank() - 1);
-  const auto job = std::make_shared<const Job<T>>(Job<T>{
-      c.shape(0), c.out_shape(0), WindowRows(window_axes(window, c.shape(0))), Strides(c.shape(0), c.layout(0)),
-      Strides(c.out_shape(0), c.out_layout(0)), window.kernel[axis], window.stride[axis],
-      window.dilation[axis], window.pad_begin[axis], c.attr_int("storage_order") == 1});
+  const auto job = std::make_shared<const Job<T>>(
+      Job<T>{c.shape(0), c.out_shape(0), WindowRows(window_axes(window, c.shape(0))),
+             Strides(c.shape(0), c.layout(0)), Strides(c.out_shape(0), c.out_layout(0)),
+             window.kernel[axis], window.stride[axis], window.dilation[axis],
+             window.pad_begin[axis], c.attr_int("storage_order") == 1});
   const std::int64_t most = std::max<std::int64_t>(job->rows.most(), 1);
   const std::int64_t all_rows = job->out.elements() == 0 ? 0 : job->out[0] * job->rows.out_rows();
   const bool wants_values = c.has_output(0);
@@ -92,7 +95,8 @@ Step make_step(const LowerContext& c, const Window& window) {
   step.scratch_bytes = static_cast<std::size_t>(checked_multiply(most * 8, c.threads()));
   // Without output 0, its values go where nobody looks.
   const std::size_t values_at = step.scratch_bytes;
-  if (!wants_values) step.scratch_bytes += static_cast<std::size_t>(job->out.elements()) * sizeof(T);
+  if (!wants_values)
+    step.scratch_bytes += static_cast<std::size_t>(job->out.elements()) * sizeof(T);
   step.run = [=](const RunContext& run) {
     T* values = wants_values ? run.out<T>(0) : reinterpret_cast<T*>(run.scratch + values_at);
     parallel_tasks(run.threads, all_rows, [&](std::int64_t i, int thread) {

@@ -24,10 +24,11 @@ Shape pooled_from(const OpContext& c) {
     const auto k = static_cast<std::size_t>(i);
     const std::int64_t in = shape[i + 2];
     const std::int64_t steps = checked_multiply(std::max<std::int64_t>(in - 1, 0), stride[k]);
-    const std::int64_t size = steps - pads[k] - pads[k + static_cast<std::size_t>(rank)] + kernel[k];
+    const std::int64_t size =
+        steps - pads[k] - pads[k + static_cast<std::size_t>(rank)] + kernel[k];
     if (size < 1) {
-      c.fail("pads leave nothing along spatial axis " + std::to_string(i) + " for an input of shape " +
-             c.shape(0).str());
+      c.fail("pads leave nothing along spatial axis " + std::to_string(i) +
+             " for an input of shape " + c.shape(0).str());
     }
     shape[i + 2] = in == 0 ? 0 : size;
   }
@@ -101,14 +102,22 @@ Step lower_unpool(LowerContext& c) {
 }
 
 constexpr AttrDef kUnpoolAttrs[] = {
-    {.name = "kernel_shape", .type = AttrType::kInts, .doc = "window of the pooling", .required = true},
+    {.name = "kernel_shape",
+     .type = AttrType::kInts,
+     .doc = "window of the pooling",
+     .required = true},
     {.name = "strides", .type = AttrType::kInts, .doc = "step of the pooling, 1 unless given"},
-    {.name = "pads", .type = AttrType::kInts, .doc = "padding of the pooling: all begins, then all ends"}};
+    {.name = "pads",
+     .type = AttrType::kInts,
+     .doc = "padding of the pooling: all begins, then all ends"}};
 
 constexpr OpDef kOps[] = {
     {.name = "MaxUnpool",
      .doc = "Puts pooled maxima back at their indices, zeros elsewhere (Zeiler & Fergus 2014).",
-     .min_inputs = 2, .max_inputs = 3, .attributes = kUnpoolAttrs, .infer = infer_unpool,
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .attributes = kUnpoolAttrs,
+     .infer = infer_unpool,
      .lower = lower_unpool},
 };
 

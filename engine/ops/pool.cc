@@ -1,6 +1,8 @@
 // MaxPool, AveragePool and LpPool in 1-D to 3-D and beyond, channels-last or plain. The window's
 // arithmetic is in window.h, the indices of MaxPool in max_pool_indices.h, global pooling in
 // global_pool.cc.
+#include "engine/kernels/pool/pool.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -10,7 +12,6 @@
 
 #include "engine/base/parallel.h"
 #include "engine/graph/op.h"
-#include "engine/kernels/pool/pool.h"
 #include "engine/ops/max_pool_indices.h"
 #include "engine/ops/window.h"
 
@@ -49,7 +50,8 @@ void pool_row(const PoolRow<T>& r, int p) noexcept {
       const auto counted =
           kernels::tap_range(start, r.kernel, r.dilation, r.counted_begin, r.counted_end);
       const std::int64_t count = r.counted_rows * (counted.last - counted.first);
-      for (std::int64_t c = 0; c < r.channels; ++c) out[c] /= static_cast<T>(std::max<std::int64_t>(count, 1));
+      for (std::int64_t c = 0; c < r.channels; ++c)
+        out[c] /= static_cast<T>(std::max<std::int64_t>(count, 1));
     } else if constexpr (kind == Kind::kLp) {
       for (std::int64_t c = 0; c < r.channels; ++c) {
         out[c] = static_cast<T>(std::pow(static_cast<double>(out[c]), 1.0 / p));
@@ -84,7 +86,8 @@ Step make_step(const LowerContext& c, const Window& window, bool include_pad, Ro
   const std::int64_t out_size = shape.out_width * shape.channels;
   const std::int64_t all_rows = c.out_shape(0).elements() == 0 ? 0 : images * rows->out_rows();
   // Enough rows per task that handing it out costs nothing beside it.
-  const std::int64_t block = std::clamp<std::int64_t>(8192 / std::max<std::int64_t>(out_size, 1), 1, 64);
+  const std::int64_t block =
+      std::clamp<std::int64_t>(8192 / std::max<std::int64_t>(out_size, 1), 1, 64);
   const std::int64_t most = std::max<std::int64_t>(rows->most(), 1);
   Step step;
   step.algorithm = std::move(algorithm);
@@ -109,8 +112,9 @@ Step make_step(const LowerContext& c, const Window& window, bool include_pad, Ro
 
 template <class T, Kind kind>
 Step lower_plain(const LowerContext& c, const Window& window, bool include_pad, int p) {
-  return make_step<T>(c, window, include_pad, [p](const PoolRow<T>& r) { pool_row<T, kind>(r, p); },
-                      "rows, plain C++");
+  return make_step<T>(
+      c, window, include_pad, [p](const PoolRow<T>& r) { pool_row<T, kind>(r, p); },
+      "rows, plain C++");
 }
 
 Window pool_window(const OpContext& c) {
@@ -155,7 +159,8 @@ Step lower_max(LowerContext& c) {
 Step lower_average(LowerContext& c) {
   const Window window = pool_window(c);
   const bool include_pad = c.attr_int("count_include_pad") != 0;
-  if (c.dtype(0) == DType::kFloat64) return lower_plain<double, Kind::kMean>(c, window, include_pad, 0);
+  if (c.dtype(0) == DType::kFloat64)
+    return lower_plain<double, Kind::kMean>(c, window, include_pad, 0);
   return make_step<float>(c, window, include_pad, kernels::pool_f32(c.isa()).mean, "rows");
 }
 
@@ -174,14 +179,25 @@ double pool_flops(const OpContext& c, std::span<const ValueInfo> outputs) {
   return taps * static_cast<double>(outputs[0].shape.elements());
 }
 
-#define LANEWISE_WINDOW_ATTRS                                                                        \
-  {.name = "kernel_shape", .type = AttrType::kInts, .doc = "window size per axis", .required = true}, \
-  {.name = "strides", .type = AttrType::kInts, .doc = "step per axis, 1 unless given"},              \
-  {.name = "dilations", .type = AttrType::kInts, .doc = "distance of taps per axis, 1 unless given"}, \
-  {.name = "pads", .type = AttrType::kInts, .doc = "all begins, then all ends; 0 unless given"},     \
-  {.name = "auto_pad", .type = AttrType::kString, .doc = "NOTSET, SAME_UPPER, SAME_LOWER or VALID",  \
-   .string_default = "NOTSET"},                                                                      \
-  {.name = "ceil_mode", .type = AttrType::kInt, .doc = "1: a last window may end past the padding"}
+#define LANEWISE_WINDOW_ATTRS                                                               \
+  {.name = "kernel_shape",                                                                  \
+   .type = AttrType::kInts,                                                                 \
+   .doc = "window size per axis",                                                           \
+   .required = true},                                                                       \
+      {.name = "strides", .type = AttrType::kInts, .doc = "step per axis, 1 unless given"}, \
+      {.name = "dilations",                                                                 \
+       .type = AttrType::kInts,                                                             \
+       .doc = "distance of taps per axis, 1 unless given"},                                 \
+      {.name = "pads",                                                                      \
+       .type = AttrType::kInts,                                                             \
+       .doc = "all begins, then all ends; 0 unless given"},                                 \
+      {.name = "auto_pad",                                                                  \
+       .type = AttrType::kString,                                                           \
+       .doc = "NOTSET, SAME_UPPER, SAME_LOWER or VALID",                                    \
+       .string_default = "NOTSET"},                                                         \
+      {.name = "ceil_mode",                                                                 \
+       .type = AttrType::kInt,                                                              \
+       .doc = "1: a last window may end past the padding"}
 
 constexpr AttrDef kMaxAttrs[] = {
     LANEWISE_WINDOW_ATTRS,
@@ -196,15 +212,27 @@ constexpr AttrDef kLpAttrs[] = {
 
 constexpr OpDef kOps[] = {
     {.name = "MaxPool",
-     .doc = "The largest element under each window (Zhou & Chellappa 1988), and where it lies; padding "
-            "and NaN lose against every number.",
-     .max_outputs = 2, .attributes = kMaxAttrs, .infer = infer_max, .lower = lower_max,
-     .layout = LayoutRule::kChannels, .flops = pool_flops},
-    {.name = "AveragePool", .doc = "The mean under each window (LeCun et al. 1990).",
-     .attributes = kAverageAttrs, .infer = infer_float, .lower = lower_average,
-     .layout = LayoutRule::kChannels, .flops = pool_flops},
-    {.name = "LpPool", .doc = "The p-norm under each window (Sermanet et al. 2012).",
-     .attributes = kLpAttrs, .infer = infer_lp, .lower = lower_lp, .layout = LayoutRule::kChannels,
+     .doc = "The largest element under each window (Zhou & Chellappa 1988), and where it lies; "
+            "padding and NaN lose against every number.",
+     .max_outputs = 2,
+     .attributes = kMaxAttrs,
+     .infer = infer_max,
+     .lower = lower_max,
+     .layout = LayoutRule::kChannels,
+     .flops = pool_flops},
+    {.name = "AveragePool",
+     .doc = "The mean under each window (LeCun et al. 1990).",
+     .attributes = kAverageAttrs,
+     .infer = infer_float,
+     .lower = lower_average,
+     .layout = LayoutRule::kChannels,
+     .flops = pool_flops},
+    {.name = "LpPool",
+     .doc = "The p-norm under each window (Sermanet et al. 2012).",
+     .attributes = kLpAttrs,
+     .infer = infer_lp,
+     .lower = lower_lp,
+     .layout = LayoutRule::kChannels,
      .flops = pool_flops},
 };
 

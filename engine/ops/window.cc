@@ -16,8 +16,8 @@ std::string list_text(const std::vector<std::int64_t>& values) {
   return text + "]";
 }
 
-void check_range(const OpContext& c, const std::string& what, const std::vector<std::int64_t>& values,
-                 std::int64_t least) {
+void check_range(const OpContext& c, const std::string& what,
+                 const std::vector<std::int64_t>& values, std::int64_t least) {
   for (std::int64_t value : values) {
     if (value >= least && value <= kLargest) continue;
     c.fail(what + " is " + list_text(values) + ", expected values from " + std::to_string(least) +
@@ -27,8 +27,8 @@ void check_range(const OpContext& c, const std::string& what, const std::vector<
 
 // floor(a / b) + 1 windows start at or before `a`; ceil_mode also counts one that ends past the
 // padded input, if it starts inside the input or the padding before it.
-std::int64_t explicit_count(std::int64_t in, std::int64_t begin, std::int64_t end, std::int64_t extent,
-                            std::int64_t stride, bool ceil_mode) {
+std::int64_t explicit_count(std::int64_t in, std::int64_t begin, std::int64_t end,
+                            std::int64_t extent, std::int64_t stride, bool ceil_mode) {
   const std::int64_t room = in + begin + end - extent;
   if (room < 0) return 0;
   std::int64_t count = room / stride + 1;
@@ -59,7 +59,8 @@ std::vector<std::int64_t> window_ints(const OpContext& c, const char* name, int 
 
 std::vector<std::int64_t> pool_kernel(const OpContext& c) {
   c.expect_rank(0, 3, 16);
-  if (c.attr_ints("kernel_shape").empty()) c.fail("attribute 'kernel_shape' is required and missing");
+  if (c.attr_ints("kernel_shape").empty())
+    c.fail("attribute 'kernel_shape' is required and missing");
   return window_ints(c, "kernel_shape", c.shape(0).rank() - 2, 1, 1);
 }
 
@@ -71,8 +72,8 @@ std::vector<std::int64_t> weight_kernel(const OpContext& c) {
   check_range(c, "kernel of the weights (input 1) of shape " + weights.str(), kernel, 1);
   const std::vector<std::int64_t> stated = c.attr_ints("kernel_shape");
   if (!stated.empty() && stated != kernel) {
-    c.fail("attribute 'kernel_shape' is " + list_text(stated) + ", but the weights (input 1) have shape " +
-           weights.str());
+    c.fail("attribute 'kernel_shape' is " + list_text(stated) +
+           ", but the weights (input 1) have shape " + weights.str());
   }
   return kernel;
 }
@@ -91,7 +92,8 @@ Window resolve_window(const OpContext& c, std::vector<std::int64_t> kernel, bool
   const std::string mode(c.attr_string("auto_pad"));
   const bool same = mode == "SAME_UPPER" || mode == "SAME_LOWER";
   if (!same && !mode.empty() && mode != "NOTSET" && mode != "VALID") {
-    c.fail("attribute 'auto_pad' is '" + mode + "', expected NOTSET, SAME_UPPER, SAME_LOWER or VALID");
+    c.fail("attribute 'auto_pad' is '" + mode +
+           "', expected NOTSET, SAME_UPPER, SAME_LOWER or VALID");
   }
   if (!same && mode != "VALID") {
     const std::vector<std::int64_t> pads = window_ints(c, "pads", 2 * rank, 0, 0);
@@ -105,7 +107,8 @@ Window resolve_window(const OpContext& c, std::vector<std::int64_t> kernel, bool
     if (in > kLargest << 30) c.fail("the input of shape " + c.shape(0).str() + " is too large");
     if (same) {
       w.out[i] = in == 0 ? 0 : (in - 1) / w.stride[i] + 1;
-      const std::int64_t total = std::max<std::int64_t>(0, (w.out[i] - 1) * w.stride[i] + extent - in);
+      const std::int64_t total =
+          std::max<std::int64_t>(0, (w.out[i] - 1) * w.stride[i] + extent - in);
       const std::int64_t half = total / 2;
       w.pad_begin[i] = mode == "SAME_UPPER" ? half : total - half;
       w.pad_end[i] = total - w.pad_begin[i];
@@ -125,8 +128,8 @@ std::vector<WindowAxis> window_axes(const Window& window, const Shape& in) {
   std::vector<WindowAxis> axes;
   for (int i = 0; i < window.rank(); ++i) {
     const auto k = static_cast<std::size_t>(i);
-    axes.push_back({in[i + 2], window.out[k], window.kernel[k], window.stride[k], window.dilation[k],
-                    window.pad_begin[k], window.pad_end[k]});
+    axes.push_back({in[i + 2], window.out[k], window.kernel[k], window.stride[k],
+                    window.dilation[k], window.pad_begin[k], window.pad_end[k]});
   }
   return axes;
 }

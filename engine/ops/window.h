@@ -37,12 +37,12 @@ Window resolve_window(const OpContext& c, std::vector<std::int64_t> kernel, bool
 // spatial axis of input 0.
 std::vector<std::int64_t> pool_kernel(const OpContext& c);
 
-// The kernel of a convolution: dimensions 2 and up of the weights (input 1); fails when the attribute
-// `kernel_shape` is present and says otherwise.
+// The kernel of a convolution: dimensions 2 and up of the weights (input 1); fails when the
+// attribute `kernel_shape` is present and says otherwise.
 std::vector<std::int64_t> weight_kernel(const OpContext& c);
 
-// The attribute `name`, one value in [least, 2^31) for each of `count` entries, or `fallback` for all
-// of them when it is absent. The bound keeps sums and products of two of them within 63 bits.
+// The attribute `name`, one value in [least, 2^31) for each of `count` entries, or `fallback` for
+// all of them when it is absent. The bound keeps sums and products of two of them within 63 bits.
 std::vector<std::int64_t> window_ints(const OpContext& c, const char* name, int count,
                                       std::int64_t least, std::int64_t fallback);
 

@@ -1,4 +1,6 @@
 // Depthwise convolution: as many filters as channels, each reading its own channel.
+#include "engine/kernels/depthwise/depthwise.h"
+
 #include <algorithm>
 #include <cstddef>
 #include <memory>
@@ -8,7 +10,6 @@
 #include "engine/base/parallel.h"
 #include "engine/cpu/conv/conv.h"
 #include "engine/cpu/window_rows.h"
-#include "engine/kernels/depthwise/depthwise.h"
 
 namespace lanewise {
 namespace {
@@ -80,7 +81,8 @@ struct Depthwise {
     }
     auto* lists = reinterpret_cast<std::int64_t*>(run.scratch + weight_bytes);
     parallel_tasks(run.threads, (all_rows + block - 1) / block, [&](std::int64_t task, int thread) {
-      run_rows(run, packed, lists + thread * 2 * most, task * block, std::min(all_rows, (task + 1) * block));
+      run_rows(run, packed, lists + thread * 2 * most, task * block,
+               std::min(all_rows, (task + 1) * block));
     });
   }
 };
@@ -88,14 +90,18 @@ struct Depthwise {
 Step build(const ConvProblem& p, const LowerContext& c) {
   std::vector<WindowAxis> axes;
   for (std::size_t i = 0; i < 3; ++i) {
-    axes.push_back({p.in[i], p.out[i], p.kernel[i], p.stride[i], p.dilation[i], p.pad[i], p.pad_end[i]});
+    axes.push_back(
+        {p.in[i], p.out[i], p.kernel[i], p.stride[i], p.dilation[i], p.pad[i], p.pad_end[i]});
   }
-  Depthwise plan{p, WindowRows(std::move(axes)), kernels::depthwise_f32(c.isa()).row, 0, 0, 0, nullptr};
+  Depthwise plan{p,      WindowRows(std::move(axes)), kernels::depthwise_f32(c.isa()).row, 0, 0, 0,
+                 nullptr};
   plan.most = std::max<std::int64_t>(plan.window.most(), 1);
   plan.all_rows = p.batch * plan.window.out_rows();
-  const double row_work = p.multiply_adds() / static_cast<double>(std::max<std::int64_t>(plan.all_rows, 1));
-  plan.block = std::clamp<std::int64_t>(static_cast<std::int64_t>(kTaskMultiplyAdds / std::max(row_work, 1.0)), 1,
-                                        std::max<std::int64_t>(plan.all_rows, 1));
+  const double row_work =
+      p.multiply_adds() / static_cast<double>(std::max<std::int64_t>(plan.all_rows, 1));
+  plan.block = std::clamp<std::int64_t>(
+      static_cast<std::int64_t>(kTaskMultiplyAdds / std::max(row_work, 1.0)), 1,
+      std::max<std::int64_t>(plan.all_rows, 1));
   const auto bytes = static_cast<std::size_t>(checked_multiply(p.channels * p.taps(), 4));
   if (const Tensor* weights = c.content(1)) {
     plan.weights = c.cache().get(weights->data(), "depthwise", bytes, [&](std::byte* to) {

@@ -1,7 +1,7 @@
 // Transposed convolution by phases (Shi et al. 2016, "Is the deconvolution layer the same as a
-// convolutional layer?"): outputs whose positions leave the same remainder by the stride read the same
-// taps, so each phase is a convolution of stride 1 with a part of the kernel: a matrix product whose
-// rows are found through pointers. float64 and row-major activations take the plain loops.
+// convolutional layer?"): outputs whose positions leave the same remainder by the stride read the
+// same taps, so each phase is a convolution of stride 1 with a part of the kernel: a matrix product
+// whose rows are found through pointers. float64 and row-major activations take the plain loops.
 #include "engine/cpu/conv/transposed.h"
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 namespace lanewise {
 namespace {
 
-constexpr std::int64_t kBlockRows = 192;        // enough tiles to reuse a panel from the caches
+constexpr std::int64_t kBlockRows = 192;         // enough tiles to reuse a panel from the caches
 constexpr std::int64_t kTableEntries = 1 << 15;  // pointers of a block
 constexpr double kMostPhaseTaps = 1 << 22;       // beyond, planning would take longer than running
 
@@ -30,7 +30,7 @@ struct Phase {
   ConvProblem::Sizes first;  // output position of number 0
   ConvProblem::Sizes count;  // outputs along each axis
   std::vector<Tap> taps;
-  GemmPlan gemm;             // of one group
+  GemmPlan gemm;  // of one group
   std::int64_t block_rows = 0, blocks = 0, packed_at = 0;
 
   std::int64_t pixels() const { return count[0] * count[1] * count[2]; }
@@ -53,7 +53,8 @@ Phase make_phase(const ConvProblem& p, const ConvProblem::Sizes& first, Isa isa)
   }
   ConvProblem::Sizes k{};
   for (std::int64_t index = 0; index < p.taps(); ++index) {
-    k = {index / (p.kernel[1] * p.kernel[2]), index / p.kernel[2] % p.kernel[1], index % p.kernel[2]};
+    k = {index / (p.kernel[1] * p.kernel[2]), index / p.kernel[2] % p.kernel[1],
+         index % p.kernel[2]};
     Tap tap{{}, index};
     bool hits = true;
     for (std::size_t i = 0; i < 3; ++i) {
@@ -64,16 +65,19 @@ Phase make_phase(const ConvProblem& p, const ConvProblem::Sizes& first, Isa isa)
     if (hits) phase.taps.push_back(tap);
   }
   if (phase.taps.empty() || phase.pixels() == 0) return phase;
-  phase.gemm = plan_gemm(isa, p.group_outputs(), static_cast<std::int64_t>(phase.taps.size()), p.group_channels());
+  phase.gemm = plan_gemm(isa, p.group_outputs(), static_cast<std::int64_t>(phase.taps.size()),
+                         p.group_channels());
   const std::int64_t tile = phase.gemm.tile_rows();
   const std::int64_t most = std::max(tile, std::min(kBlockRows, kTableEntries / phase.gemm.taps));
   phase.block_rows = most / tile * tile;
-  phase.blocks = (checked_multiply(p.batch, phase.pixels()) + phase.block_rows - 1) / phase.block_rows;
+  phase.blocks =
+      (checked_multiply(p.batch, phase.pixels()) + phase.block_rows - 1) / phase.block_rows;
   return phase;
 }
 
 // Weights of all groups of a phase; `dense` has room for those of one group.
-void pack_phase(const ConvProblem& p, const Phase& phase, const float* weights, float* dense, float* packed) {
+void pack_phase(const ConvProblem& p, const Phase& phase, const float* weights, float* dense,
+                float* packed) {
   const std::int64_t k = p.group_channels(), n = p.group_outputs(), taps = p.taps();
   for (std::int64_t group = 0; group < p.group; ++group) {
     const float* from = weights + group * k * n * taps;
@@ -121,12 +125,13 @@ void fill_table(const ConvProblem& p, const Phase& phase, const float* x, const 
 }
 
 // One block of rows: the product in scratch memory, its rows copied to their places.
-void run_block_of(const Transposed& plan, const Phase& phase, const RunContext& run, const float* packed,
-                  std::int64_t block, const float** table, float* result) {
+void run_block_of(const Transposed& plan, const Phase& phase, const RunContext& run,
+                  const float* packed, std::int64_t block, const float** table, float* result) {
   const ConvProblem& p = plan.p;
   const std::int64_t first = block * phase.block_rows;
   const std::int64_t count = std::min(phase.block_rows, p.batch * phase.pixels() - first);
-  fill_table(p, phase, run.in<float>(0), reinterpret_cast<const float*>(plan.zeros.get()), first, count, table);
+  fill_table(p, phase, run.in<float>(0), reinterpret_cast<const float*>(plan.zeros.get()), first,
+             count, table);
   for (std::int64_t group = 0; group < p.group; ++group) {
     const std::int64_t column = group * p.group_outputs();
     GemmOutput output;
@@ -144,7 +149,8 @@ void run_block_of(const Transposed& plan, const Phase& phase, const RunContext& 
     for (std::size_t i = 0; i < 3; ++i) {
       pixel = pixel * p.out[i] + place.at[i] * p.stride[i] + phase.first[i];
     }
-    std::memcpy(y + pixel * p.outputs, result + r * p.outputs, static_cast<std::size_t>(p.outputs) * sizeof(float));
+    std::memcpy(y + pixel * p.outputs, result + r * p.outputs,
+                static_cast<std::size_t>(p.outputs) * sizeof(float));
   }
 }
 
@@ -167,13 +173,16 @@ void run_phases(const Transposed& plan, const RunContext& run) {
   if (packed == nullptr) {
     auto* fresh = reinterpret_cast<float*>(run.scratch);
     for (const Phase& phase : plan.phases) {
-      if (phase.blocks > 0) pack_phase(plan.p, phase, run.in<float>(1), fresh + plan.packed_floats, fresh);
+      if (phase.blocks > 0)
+        pack_phase(plan.p, phase, run.in<float>(1), fresh + plan.packed_floats, fresh);
     }
     packed = fresh;
   }
   parallel_tasks(run.threads, plan.tasks, [&](std::int64_t task, int thread) {
-    auto** table = reinterpret_cast<const float**>(run.scratch + plan.table_at) + thread * plan.table_entries;
-    float* result = reinterpret_cast<float*>(run.scratch + plan.blocks_at) + thread * plan.block_floats;
+    auto** table =
+        reinterpret_cast<const float**>(run.scratch + plan.table_at) + thread * plan.table_entries;
+    float* result =
+        reinterpret_cast<float*>(run.scratch + plan.blocks_at) + thread * plan.block_floats;
     std::size_t i = 0;
     while (task >= plan.phases[i].blocks) task -= plan.phases[i++].blocks;
     run_block_of(plan, plan.phases[i], run, packed, task, table, result);
@@ -195,7 +204,8 @@ Transposed make_plan(const ConvProblem& p, const LowerContext& c) {
   for (std::size_t i = 0; i < 3; ++i) steps[i] = std::min(p.stride[i], p.out[i]);
   for (first[0] = 0; first[0] < steps[0]; ++first[0]) {
     for (first[1] = 0; first[1] < steps[1]; ++first[1]) {
-      for (first[2] = 0; first[2] < steps[2]; ++first[2]) plan.phases.push_back(make_phase(p, first, c.isa()));
+      for (first[2] = 0; first[2] < steps[2]; ++first[2])
+        plan.phases.push_back(make_phase(p, first, c.isa()));
     }
   }
   for (Phase& phase : plan.phases) {
@@ -205,7 +215,8 @@ Transposed make_plan(const ConvProblem& p, const LowerContext& c) {
     plan.tasks += phase.blocks;
     plan.table_entries = std::max(plan.table_entries, phase.block_rows * phase.gemm.taps);
     plan.block_floats = std::max(plan.block_floats, phase.block_rows * p.outputs);
-    plan.dense_floats = std::max(plan.dense_floats, phase.gemm.taps * p.group_channels() * p.group_outputs());
+    plan.dense_floats =
+        std::max(plan.dense_floats, phase.gemm.taps * p.group_channels() * p.group_outputs());
   }
   return plan;
 }
@@ -230,13 +241,14 @@ Step phase_step(const ConvProblem& p, const LowerContext& c) {
   std::int64_t run_time_floats = 0;
   if (const Tensor* weights = c.content(1)) {
     const auto bytes = static_cast<std::size_t>(checked_multiply(plan->packed_floats, 4));
-    plan->weights = c.cache().get(weights->data(), weights_key(p, *plan), bytes, [&](std::byte* to) {
-      std::vector<float> dense(static_cast<std::size_t>(plan->dense_floats));
-      for (const Phase& phase : plan->phases) {
-        if (phase.blocks == 0) continue;
-        pack_phase(p, phase, weights->as<float>(), dense.data(), reinterpret_cast<float*>(to));
-      }
-    });
+    plan->weights =
+        c.cache().get(weights->data(), weights_key(p, *plan), bytes, [&](std::byte* to) {
+          std::vector<float> dense(static_cast<std::size_t>(plan->dense_floats));
+          for (const Phase& phase : plan->phases) {
+            if (phase.blocks == 0) continue;
+            pack_phase(p, phase, weights->as<float>(), dense.data(), reinterpret_cast<float*>(to));
+          }
+        });
   } else {
     run_time_floats = plan->packed_floats + plan->dense_floats;
   }
@@ -269,7 +281,8 @@ struct Strides {
 
 // One output element by its definition.
 template <class T>
-T gather(const ConvProblem& p, const T* x, const T* filter, const Strides& in, const ConvProblem::Sizes& at) {
+T gather(const ConvProblem& p, const T* x, const T* filter, const Strides& in,
+         const ConvProblem::Sizes& at) {
   T sum = 0;
   ConvProblem::Sizes k{};
   for (k[0] = 0; k[0] < p.kernel[0]; ++k[0]) {
@@ -304,12 +317,15 @@ Step plain_step(const ConvProblem& p, const LowerContext& c) {
         const std::int64_t image = plane / p.outputs, output = plane % p.outputs;
         const std::int64_t group = output / p.group_outputs(), column = output % p.group_outputs();
         const T* x = run.in<T>(0) + image * in.image + group * p.group_channels() * in.channel;
-        const T* filter = run.in<T>(1) + (group * p.group_channels() * p.group_outputs() + column) * p.taps();
+        const T* filter =
+            run.in<T>(1) + (group * p.group_channels() * p.group_outputs() + column) * p.taps();
         const T bias = run.has_in(2) ? run.in<T>(2)[output] : T{0};
         for (std::int64_t pixel = 0; pixel < p.out_pixels(); ++pixel) {
-          const ConvProblem::Sizes at{pixel / (p.out[1] * p.out[2]), pixel / p.out[2] % p.out[1], pixel % p.out[2]};
+          const ConvProblem::Sizes at{pixel / (p.out[1] * p.out[2]), pixel / p.out[2] % p.out[1],
+                                      pixel % p.out[2]};
           const std::int64_t to = at[0] * out.axis[0] + at[1] * out.axis[1] + at[2] * out.axis[2];
-          run.out<T>(0)[image * out.image + output * out.channel + to] = gather(p, x, filter, in, at) + bias;
+          run.out<T>(0)[image * out.image + output * out.channel + to] =
+              gather(p, x, filter, in, at) + bias;
         }
       }
     });
@@ -328,10 +344,12 @@ Step lower_conv_transposed(const ConvProblem& p, const LowerContext& c) {
   }
   if (c.dtype(0) == DType::kFloat64) return plain_step<double>(p, c);
   const Layout last = Layout::kChannelsLast;
-  const bool dense = same_bytes(c.shape(0), c.layout(0), last) && same_bytes(c.out_shape(0), c.out_layout(0), last);
+  const bool dense = same_bytes(c.shape(0), c.layout(0), last) &&
+                     same_bytes(c.out_shape(0), c.out_layout(0), last);
   double phase_taps = 1.0;
   for (std::size_t i = 0; i < 3; ++i) {
-    phase_taps *= static_cast<double>(std::min(p.stride[i], p.out[i])) * static_cast<double>(p.kernel[i]);
+    phase_taps *=
+        static_cast<double>(std::min(p.stride[i], p.out[i])) * static_cast<double>(p.kernel[i]);
   }
   const bool few = phase_taps <= kMostPhaseTaps;
   if (dense && few && c.force() != "generic") return phase_step(p, c);

@@ -6,8 +6,9 @@
 namespace lanewise {
 
 // y[o] = sum over taps k with i * stride = o + pad - k * dilation of x[i] W[k]: `in` and `out` are
-// those of the transposed convolution, `pad` may exceed what the kernel covers, and weights are as in
-// ONNX, [channels][outputs / group][kernel...]. Inputs 0 and 2 of the step are activations and bias.
+// those of the transposed convolution, `pad` may exceed what the kernel covers, and weights are as
+// in ONNX, [channels][outputs / group][kernel...]. Inputs 0 and 2 of the step are activations and
+// bias.
 Step lower_conv_transposed(const ConvProblem& problem, const LowerContext& c);
 
 }  // namespace lanewise

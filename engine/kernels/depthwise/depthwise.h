@@ -26,7 +26,8 @@ struct DepthwiseRow {
 
 struct DepthwiseF32 {
   int lanes;
-  // Each output sums the bias, then filter rows and taps, ascending, whatever pixels share a register block.
+  // Each output sums the bias, then filter rows and taps, ascending, whatever pixels share a
+  // register block.
   void (*row)(const DepthwiseRow&) noexcept;
 };
 const DepthwiseF32& depthwise_f32(Isa isa);

@@ -3,7 +3,6 @@
 // pixels stays in registers, so that each weight is read once and each column of the input serves
 // every pixel that covers it.
 #include "engine/kernels/depthwise/depthwise.h"
-
 #include "engine/simd/activation.h"
 
 namespace lanewise::LANEWISE_ISA {
@@ -26,8 +25,8 @@ LANEWISE_INLINE void start_block(const Row& r, std::int64_t c, F32 (&sum)[pixels
 }
 
 template <int pixels>
-LANEWISE_INLINE void finish_block(const Row& r, const Finish& finish, std::int64_t o, std::int64_t c,
-                                  F32 (&sum)[pixels], int lanes) {
+LANEWISE_INLINE void finish_block(const Row& r, const Finish& finish, std::int64_t o,
+                                  std::int64_t c, F32 (&sum)[pixels], int lanes) {
   const kernels::Epilogue& e = r.epilogue;
 #pragma GCC unroll 8
   for (int i = 0; i < pixels; ++i) {
@@ -38,14 +37,18 @@ LANEWISE_INLINE void finish_block(const Row& r, const Finish& finish, std::int64
     }
     v = min(finish.high, max(finish.low, v));
     float* out = r.out + (o + i) * r.channels + c;
-    if (lanes == kLanes) store(out, v); else store_first(out, v, lanes);
+    if (lanes == kLanes)
+      store(out, v);
+    else
+      store_first(out, v, lanes);
   }
 }
 
 // Output pixels [o, o + pixels), one vector of channels at c. Kernel and stride are known and the
 // dilation is 1. With `checked`, columns outside the image are left out.
 template <int kernel, int stride, int pixels, bool checked>
-LANEWISE_INLINE void fixed_block(const Row& r, const Finish& finish, std::int64_t o, std::int64_t c, int lanes) {
+LANEWISE_INLINE void fixed_block(const Row& r, const Finish& finish, std::int64_t o, std::int64_t c,
+                                 int lanes) {
   const std::int64_t start = o * stride - r.pad;
   F32 sum[pixels];
   start_block(r, c, sum, lanes);
@@ -59,7 +62,8 @@ LANEWISE_INLINE void fixed_block(const Row& r, const Finish& finish, std::int64_
     }
 #pragma GCC unroll 32
     for (int column = 0; column < (pixels - 1) * stride + kernel; ++column, x += r.channels) {
-      const bool outside = static_cast<std::uint64_t>(start + column) >= static_cast<std::uint64_t>(r.width);
+      const bool outside =
+          static_cast<std::uint64_t>(start + column) >= static_cast<std::uint64_t>(r.width);
       if (checked && outside) continue;
       const F32 value = lanes == kLanes ? load(x) : load_first(x, lanes);
 #pragma GCC unroll 8
@@ -74,7 +78,8 @@ LANEWISE_INLINE void fixed_block(const Row& r, const Finish& finish, std::int64_
 
 // The same for any kernel, stride and dilation.
 template <int pixels>
-LANEWISE_INLINE void any_block(const Row& r, const Finish& finish, std::int64_t o, std::int64_t c, int lanes) {
+LANEWISE_INLINE void any_block(const Row& r, const Finish& finish, std::int64_t o, std::int64_t c,
+                               int lanes) {
   const std::int64_t start = o * r.stride - r.pad;
   F32 sum[pixels];
   start_block(r, c, sum, lanes);
@@ -124,8 +129,8 @@ LANEWISE_INLINE void place_block(const Row& r, const Finish& finish, std::int64_
   }
 }
 
-// Blocks of 7 pixels: the sizes of ImageNet's feature maps are multiples of it, and seven sums leave
-// room for five weights in sixteen registers.
+// Blocks of 7 pixels: the sizes of ImageNet's feature maps are multiples of it, and seven sums
+// leave room for five weights in sixteen registers.
 template <int kernel, int stride>
 void fill_row(const Row& r, const Finish& finish) noexcept {
   std::int64_t o = 0;
@@ -142,9 +147,11 @@ void activate_row(const Row& r) noexcept {
     constexpr kernels::Activation kActivation = decltype(tag)::value;
     const F32 alpha = splat(e.alpha), beta = splat(e.beta);
     std::int64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) store(r.out + i, activate<kActivation>(load(r.out + i), alpha, beta));
+    for (; i + kLanes <= n; i += kLanes)
+      store(r.out + i, activate<kActivation>(load(r.out + i), alpha, beta));
     const int rest = static_cast<int>(n - i);
-    if (rest > 0) store_first(r.out + i, activate<kActivation>(load_first(r.out + i, rest), alpha, beta), rest);
+    if (rest > 0)
+      store_first(r.out + i, activate<kActivation>(load_first(r.out + i, rest), alpha, beta), rest);
   });
 }
 
@@ -166,7 +173,8 @@ void depthwise_row(const Row& r) noexcept {
   } else {
     fill_row<0, 0>(r, finish);
   }
-  if (activation != Activation::kNone && activation != Activation::kRelu && activation != Activation::kClip) {
+  if (activation != Activation::kNone && activation != Activation::kRelu &&
+      activation != Activation::kClip) {
     activate_row(r);
   }
 }

@@ -2,7 +2,6 @@
 // Local response normalisation of float32: the window's squares are added anew for each vector, not
 // carried along, so that large elements leave no rounding behind.
 #include "engine/kernels/lrn/lrn.h"
-
 #include "engine/simd/math.h"
 
 namespace lanewise::LANEWISE_ISA {

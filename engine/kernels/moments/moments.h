@@ -20,8 +20,8 @@ struct MomentsF32 {
   // x - mean[column]. A NaN loses against every number in `max`.
   void (*column_sum)(const float* x, std::int64_t rows, std::int64_t columns, std::int64_t stride,
                      double* result) noexcept;
-  void (*column_sum_abs)(const float* x, std::int64_t rows, std::int64_t columns, std::int64_t stride,
-                         double* result) noexcept;
+  void (*column_sum_abs)(const float* x, std::int64_t rows, std::int64_t columns,
+                         std::int64_t stride, double* result) noexcept;
   void (*column_sum_squares)(const float* x, std::int64_t rows, std::int64_t columns,
                              std::int64_t stride, const float* mean, double* result) noexcept;
   void (*column_max)(const float* x, std::int64_t rows, std::int64_t columns, std::int64_t stride,

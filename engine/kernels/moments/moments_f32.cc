@@ -1,7 +1,6 @@
 // isas: baseline avx2 avx512
 // Reductions of float32 in chunks: vectors of float32 sums, added up in float64.
 #include "engine/kernels/moments/moments.h"
-
 #include "engine/simd/simd.h"
 
 namespace lanewise::LANEWISE_ISA {
@@ -89,7 +88,8 @@ LANEWISE_INLINE void reduce_columns(const float* x, std::int64_t rows, std::int6
       const float* p = x + r * stride;
 #pragma GCC unroll 4
       for (int v = 0; v < vectors; ++v) {
-        const F32 value = lanes == kLanes ? load(p + v * kLanes) : load_first(p + v * kLanes, lanes);
+        const F32 value =
+            lanes == kLanes ? load(p + v * kLanes) : load_first(p + v * kLanes, lanes);
         sum[v] = Fold::add(sum[v], value, centre[v]);
       }
     }
@@ -111,7 +111,8 @@ LANEWISE_INLINE void all_columns(const float* x, std::int64_t rows, std::int64_t
     reduce_columns<Fold, 1>(x + c, rows, stride, centre(), result + c, kLanes);
   }
   if (c < columns) {
-    reduce_columns<Fold, 1>(x + c, rows, stride, centre(), result + c, static_cast<int>(columns - c));
+    reduce_columns<Fold, 1>(x + c, rows, stride, centre(), result + c,
+                            static_cast<int>(columns - c));
   }
 }
 
@@ -123,8 +124,8 @@ void column_sum_abs(const float* x, std::int64_t rows, std::int64_t columns, std
                     double* result) noexcept {
   all_columns<SumAbs>(x, rows, columns, stride, nullptr, result);
 }
-void column_sum_squares(const float* x, std::int64_t rows, std::int64_t columns, std::int64_t stride,
-                        const float* mean, double* result) noexcept {
+void column_sum_squares(const float* x, std::int64_t rows, std::int64_t columns,
+                        std::int64_t stride, const float* mean, double* result) noexcept {
   all_columns<SumSquares>(x, rows, columns, stride, mean, result);
 }
 
@@ -145,7 +146,7 @@ void column_max(const float* x, std::int64_t rows, std::int64_t columns, std::in
 }  // namespace
 
 extern const kernels::MomentsF32 moments_f32;
-const kernels::MomentsF32 moments_f32 = {sum,        sum_abs,        sum_squares,        max_of,
-                                         column_sum, column_sum_abs, column_sum_squares, column_max};
+const kernels::MomentsF32 moments_f32 = {
+    sum, sum_abs, sum_squares, max_of, column_sum, column_sum_abs, column_sum_squares, column_max};
 
 }  // namespace lanewise::LANEWISE_ISA

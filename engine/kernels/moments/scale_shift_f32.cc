@@ -1,14 +1,14 @@
 // isas: baseline avx2 avx512
-// The element-wise half of normalisation: (x - mean) * scale + shift. The difference is taken first:
-// folding the mean into the shift would cancel where the mean is large beside the deviation.
+// The element-wise half of normalisation: (x - mean) * scale + shift. The difference is taken
+// first: folding the mean into the shift would cancel where the mean is large beside the deviation.
 #include "engine/kernels/moments/moments.h"
-
 #include "engine/simd/simd.h"
 
 namespace lanewise::LANEWISE_ISA {
 namespace {
 
-void uniform(const float* x, std::int64_t n, float mean, float scale, float shift, float* y) noexcept {
+void uniform(const float* x, std::int64_t n, float mean, float scale, float shift,
+             float* y) noexcept {
   const F32 m = splat(mean), a = splat(scale), b = splat(shift);
   std::int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) store(y + i, fma(load(x + i) - m, a, b));

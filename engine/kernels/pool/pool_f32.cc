@@ -2,7 +2,6 @@
 // Pooling of float32, vectors along the channels: each output pixel folds its taps in registers,
 // up to four vectors of channels at a time.
 #include "engine/kernels/pool/pool.h"
-
 #include "engine/simd/simd.h"
 
 namespace lanewise::LANEWISE_ISA {
@@ -67,7 +66,8 @@ void pool_row(const Row& r) noexcept {
   for (std::int64_t o = 0; o < r.out_width; ++o) {
     const std::int64_t start = o * r.stride - r.pad;
     const auto taps = kernels::tap_range(start, r.kernel, r.dilation, 0, r.width);
-    const auto counted = kernels::tap_range(start, r.kernel, r.dilation, r.counted_begin, r.counted_end);
+    const auto counted =
+        kernels::tap_range(start, r.kernel, r.dilation, r.counted_begin, r.counted_end);
     const std::int64_t count = r.counted_rows * (counted.last - counted.first);
     const F32 scale = splat(1.0f / static_cast<float>(count < 1 ? 1 : count));
     const float* in = r.in + (start + taps.first * r.dilation) * r.channels;
