@@ -87,8 +87,9 @@ DraftValue make_value(const ValueInfoProto& info) {
   }
   value.ranked = info.type.has_shape;
   if (info.type.dims.size() > static_cast<std::size_t>(kMaxRank)) {
-    throw ModelError("value " + quoted(info.name) + " has " + std::to_string(info.type.dims.size()) +
-                     " dimensions, at most " + std::to_string(kMaxRank) + " are supported");
+    throw ModelError("value " + quoted(info.name) + " has " +
+                     std::to_string(info.type.dims.size()) + " dimensions, at most " +
+                     std::to_string(kMaxRank) + " are supported");
   }
   for (const DimensionProto& dim : info.type.dims) {
     // Some exporters write -1 for a dimension that is free.
@@ -119,7 +120,8 @@ std::string label(const DraftNode& node) {
   return "node " + quoted(node.name) + " (" + op.substr(0, 100) + ")";
 }
 
-DraftAttr make_draft(const AttributeProto& attribute, const OpsetMap& opsets, TensorSource& source) {
+DraftAttr make_draft(const AttributeProto& attribute, const OpsetMap& opsets,
+                     TensorSource& source) {
   DraftAttr result;
   result.reference = attribute.ref_attr_name;
   if (result.reference.empty() && !is_foreign(type_of(attribute))) {
@@ -163,12 +165,12 @@ DraftGraph make_draft(const GraphProto& proto, const OpsetMap& opsets, TensorSou
     if (value.dtype != DType::kUndefined) graph.hints.emplace(value.name, value.dtype);
   }
   for (const TensorProto& tensor : proto.initializer) {
-    graph.constants.push_back({std::string(tensor.name),
-                               std::make_shared<const Tensor>(source.make(tensor))});
+    graph.constants.push_back(
+        {std::string(tensor.name), std::make_shared<const Tensor>(source.make(tensor))});
   }
   for (const SparseTensorProto& tensor : proto.sparse_initializer) {
-    graph.constants.push_back({std::string(tensor.values.name),
-                               std::make_shared<const Tensor>(source.make(tensor))});
+    graph.constants.push_back(
+        {std::string(tensor.values.name), std::make_shared<const Tensor>(source.make(tensor))});
   }
   graph.nodes.reserve(proto.node.size());
   for (const NodeProto& node : proto.node) graph.nodes.push_back(make_draft(node, opsets, source));

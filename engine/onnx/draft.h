@@ -23,9 +23,9 @@ inline constexpr std::int64_t kNewestOpset = 28;
 
 struct DraftGraph;
 
-using AttrValue =
-    std::variant<std::int64_t, float, std::string, std::vector<std::int64_t>, std::vector<float>,
-                 std::vector<std::string>, Tensor, std::vector<Tensor>, std::shared_ptr<DraftGraph>>;
+using AttrValue = std::variant<std::int64_t, float, std::string, std::vector<std::int64_t>,
+                               std::vector<float>, std::vector<std::string>, Tensor,
+                               std::vector<Tensor>, std::shared_ptr<DraftGraph>>;
 
 // A value, or inside a function the name of the caller's attribute that holds it; neither for types
 // of attributes that this library knows nothing of.

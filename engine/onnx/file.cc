@@ -48,7 +48,7 @@ constexpr int kReadFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
 std::shared_ptr<const MappedFile> MappedFile::map(int descriptor, const std::string& name,
                                                   std::uint64_t max_bytes) {
   const Descriptor file(descriptor);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.get(), &info) != 0) {
     throw ModelError("cannot read " + quoted(name) + ": " + errno_text(errno));
   }
@@ -59,12 +59,14 @@ std::shared_ptr<const MappedFile> MappedFile::map(int descriptor, const std::str
     throw ModelError(quoted(name) + " is not a regular file; read it and give its bytes instead");
   }
   const auto size = static_cast<std::uint64_t>(info.st_size);
-  if (size == 0) throw ModelError(quoted(name) + " is an empty file, not an ONNX model or its data");
+  if (size == 0)
+    throw ModelError(quoted(name) + " is an empty file, not an ONNX model or its data");
   if (size > max_bytes) {
     throw ResourceError(quoted(name) + " has " + std::to_string(size) +
                         " bytes, more than the limit of " + std::to_string(max_bytes));
   }
-  void* data = ::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ, MAP_PRIVATE, file.get(), 0);
+  void* data =
+      ::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (data == MAP_FAILED) {
     throw ResourceError("cannot map " + quoted(name) + ": " + errno_text(errno));
   }
@@ -72,22 +74,22 @@ std::shared_ptr<const MappedFile> MappedFile::map(int descriptor, const std::str
                                             static_cast<std::size_t>(size));
 }
 
-std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path, std::uint64_t max_bytes) {
+std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path,
+                                                   std::uint64_t max_bytes) {
   if (path.find('\0') != std::string::npos) throw ModelError("the path holds a null character");
   const int fd = ::open(path.c_str(), kReadFlags);
   if (fd < 0) throw ModelError("cannot open " + quoted(path) + ": " + errno_text(errno));
   return map(fd, path, max_bytes);
 }
 
-MappedFile::~MappedFile() {
-  ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
-}
+MappedFile::~MappedFile() { ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size()); }
 
 std::shared_ptr<const MappedFile> ExternalFiles::get(std::string_view location) {
   const auto known = files_.find(location);
   if (known != files_.end()) return known->second;
   if (folder_.empty()) {
-    refuse(location, "a model given as bytes has no folder to find it in; load the model by its path");
+    refuse(location,
+           "a model given as bytes has no folder to find it in; load the model by its path");
   }
   const int fd = open_below(location);
   auto file = MappedFile::map(fd, folder_ + "/" + std::string(location), max_bytes_);
@@ -117,7 +119,7 @@ int ExternalFiles::open_below(std::string_view location) const {
       const int flags = kReadFlags | O_NOFOLLOW | (last ? 0 : O_DIRECTORY);
       Descriptor next(::openat(folder.get(), part.c_str(), flags));
       if (next.get() < 0) {
-        struct stat info {};
+        struct stat info{};
         const int code = errno;
         const bool link = ::fstatat(folder.get(), part.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
                           S_ISLNK(info.st_mode);
@@ -129,7 +131,7 @@ int ExternalFiles::open_below(std::string_view location) const {
     if (last) break;
     rest.remove_prefix(slash + 1);
   }
-  struct stat info {};
+  struct stat info{};
   if (::fstat(folder.get(), &info) != 0) refuse(location, errno_text(errno));
   if (!S_ISREG(info.st_mode)) refuse(location, "is not a regular file" + advice);
   if (info.st_nlink > 1) {

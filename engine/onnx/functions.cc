@@ -74,7 +74,8 @@ std::string Inliner::define(const std::string& name, Renames& renames, const Cal
   return fresh;
 }
 
-std::shared_ptr<DraftGraph> Inliner::clone(const DraftGraph& body, Renames renames, const Call& call) {
+std::shared_ptr<DraftGraph> Inliner::clone(const DraftGraph& body, Renames renames,
+                                           const Call& call) {
   // Names of the body get new names as well: an outer value's new name may equal one of them.
   auto copy = std::make_shared<DraftGraph>();
   copy->name = body.name;
@@ -84,9 +85,8 @@ std::shared_ptr<DraftGraph> Inliner::clone(const DraftGraph& body, Renames renam
   };
   for (const DraftValue& input : body.inputs) copy->inputs.push_back(defined(input));
   for (const DraftConstant& constant : body.constants) {
-    const auto known = std::find_if(body.inputs.begin(), body.inputs.end(), [&](const DraftValue& v) {
-      return v.name == constant.name;
-    });
+    const auto known = std::find_if(body.inputs.begin(), body.inputs.end(),
+                                    [&](const DraftValue& v) { return v.name == constant.name; });
     const std::string name =
         known != body.inputs.end() ? renames[constant.name] : define(constant.name, renames, call);
     copy->constants.push_back({name, constant.tensor});
@@ -119,7 +119,8 @@ DraftNode Inliner::clone(const DraftNode& node, Renames& renames, const Call& ca
   for (auto it = copy.attributes.begin(); it != copy.attributes.end();) {
     DraftAttr& attribute = it->second;
     if (!attribute.reference.empty()) {
-      const AttrMap& given = call.arguments.contains(attribute.reference) ? call.arguments : call.defaults;
+      const AttrMap& given =
+          call.arguments.contains(attribute.reference) ? call.arguments : call.defaults;
       const auto found = given.find(attribute.reference);
       if (found == given.end()) {  // an optional attribute that the caller leaves out
         it = copy.attributes.erase(it);
@@ -139,7 +140,8 @@ void Inliner::instantiate(const DraftNode& node, Function& function, std::vector
     throw ModelError(label(node) + ": the function calls itself, or calls are nested deeper than " +
                      std::to_string(kMaxDepth) + " levels");
   }
-  if (node.inputs.size() > function.inputs.size() || node.outputs.size() > function.outputs.size()) {
+  if (node.inputs.size() > function.inputs.size() ||
+      node.outputs.size() > function.outputs.size()) {
     throw ModelError(label(node) + ": the function has " + std::to_string(function.inputs.size()) +
                      " inputs and " + std::to_string(function.outputs.size()) +
                      " outputs, the call gives more");
@@ -178,7 +180,8 @@ void Inliner::instantiate(const DraftNode& node, Function& function, std::vector
 void Inliner::expand_node(DraftNode node, std::vector<DraftNode>& out) {
   for (auto& [name, attribute] : node.attributes) {
     if (attribute.value == nullptr) continue;
-    if (const auto* body = std::get_if<std::shared_ptr<DraftGraph>>(attribute.value.get())) expand(**body);
+    if (const auto* body = std::get_if<std::shared_ptr<DraftGraph>>(attribute.value.get()))
+      expand(**body);
   }
   const auto it = functions_.find(Key(node.domain, node.op, node.overload));
   if (it == functions_.end()) {

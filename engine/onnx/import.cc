@@ -53,18 +53,20 @@ std::map<std::string, std::string> metadata_of(const ModelProto& model, const Op
   metadata["doc_string"] = model.doc_string;
   std::string& list = metadata["opset"];
   for (const auto& [domain, version] : opsets) {
-    list += (list.empty() ? "" : ", ") + (domain.empty() ? "ai.onnx" : domain) + " " + std::to_string(version);
+    list += (list.empty() ? "" : ", ") + (domain.empty() ? "ai.onnx" : domain) + " " +
+            std::to_string(version);
   }
   return metadata;
 }
 
 // Null when there are problems.
-std::shared_ptr<Graph> read_model(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
-                                  const ImportOptions& options, Problems& problems) {
+std::shared_ptr<Graph> read_model(std::span<const std::byte> bytes,
+                                  std::shared_ptr<const void> owner, const ImportOptions& options,
+                                  Problems& problems) {
   if (bytes.empty()) throw ModelError("no bytes: an empty file or buffer is not an ONNX model");
   if (bytes.size() > options.max_bytes) {
-    throw ResourceError("the model has " + std::to_string(bytes.size()) + " bytes, more than the limit of " +
-                        std::to_string(options.max_bytes));
+    throw ResourceError("the model has " + std::to_string(bytes.size()) +
+                        " bytes, more than the limit of " + std::to_string(options.max_bytes));
   }
   const ModelProto model =
       parse_model(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
@@ -88,7 +90,8 @@ std::shared_ptr<Graph> read_model(std::span<const std::byte> bytes, std::shared_
 std::string join(const std::vector<std::string>& lines) {
   constexpr std::size_t kMost = 20;
   std::string text;
-  for (std::size_t i = 0; i < lines.size() && i < kMost; ++i) text += (i == 0 ? "" : "\n  ") + lines[i];
+  for (std::size_t i = 0; i < lines.size() && i < kMost; ++i)
+    text += (i == 0 ? "" : "\n  ") + lines[i];
   if (lines.size() > kMost) text += "\n  and " + std::to_string(lines.size() - kMost) + " more";
   return text;
 }
@@ -96,14 +99,15 @@ std::string join(const std::vector<std::string>& lines) {
 [[noreturn]] void raise(const Problems& problems) {
   if (problems.errors.empty()) {
     const std::size_t count = problems.unsupported.size();
-    throw UnsupportedError(
-        "the model needs " + std::to_string(count) + (count == 1 ? " thing" : " things") +
-            " that this version does not have:\n  " + join(problems.unsupported),
-        problems.unsupported);
+    throw UnsupportedError("the model needs " + std::to_string(count) +
+                               (count == 1 ? " thing" : " things") +
+                               " that this version does not have:\n  " + join(problems.unsupported),
+                           problems.unsupported);
   }
   const std::size_t count = problems.errors.size();
   if (count == 1) throw ModelError(problems.errors[0]);
-  throw ModelError("the model has " + std::to_string(count) + " faults:\n  " + join(problems.errors));
+  throw ModelError("the model has " + std::to_string(count) + " faults:\n  " +
+                   join(problems.errors));
 }
 
 std::vector<std::string> lines_of(const Problems& problems) {
@@ -131,7 +135,8 @@ std::shared_ptr<const Graph> import_file(const std::string& path, const ImportOp
   return import_model(file->bytes(), file, beside);
 }
 
-std::vector<std::string> check_model(std::span<const std::byte> bytes, const ImportOptions& options) {
+std::vector<std::string> check_model(std::span<const std::byte> bytes,
+                                     const ImportOptions& options) {
   onnx::Problems problems;
   try {
     onnx::read_model(bytes, nullptr, options, problems);

@@ -29,10 +29,12 @@ std::shared_ptr<const Graph> import_model(std::span<const std::byte> bytes,
                                           const ImportOptions& options = {});
 
 // The same for a file, which stays mapped as long as the graph lives.
-std::shared_ptr<const Graph> import_file(const std::string& path, const ImportOptions& options = {});
+std::shared_ptr<const Graph> import_file(const std::string& path,
+                                         const ImportOptions& options = {});
 
 // All problems of a model, one line each; empty when it loads.
-std::vector<std::string> check_model(std::span<const std::byte> bytes, const ImportOptions& options = {});
+std::vector<std::string> check_model(std::span<const std::byte> bytes,
+                                     const ImportOptions& options = {});
 std::vector<std::string> check_file(const std::string& path, const ImportOptions& options = {});
 
 }  // namespace lanewise

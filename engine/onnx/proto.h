@@ -54,8 +54,21 @@ struct GraphProto;
 
 struct AttributeProto {
   enum Type {
-    kUndefined, kFloat, kInt, kString, kTensor, kGraph, kFloats, kInts, kStrings, kTensors, kGraphs,
-    kSparseTensor, kSparseTensors, kTypeProto, kTypeProtos
+    kUndefined,
+    kFloat,
+    kInt,
+    kString,
+    kTensor,
+    kGraph,
+    kFloats,
+    kInts,
+    kStrings,
+    kTensors,
+    kGraphs,
+    kSparseTensor,
+    kSparseTensors,
+    kTypeProto,
+    kTypeProtos
   };
   std::string_view name, ref_attr_name;
   std::int32_t type = kUndefined;

@@ -73,8 +73,8 @@ ValueId Resolver::find(Scope& scope, const std::string& name) {
   const Graph& around = scope.parent->graph;
   Value value = around.value(outer);
   const auto& free = around.overridable;
-  const bool fixed = value.constant != nullptr &&
-                     std::find(free.begin(), free.end(), outer) == free.end();
+  const bool fixed =
+      value.constant != nullptr && std::find(free.begin(), free.end(), outer) == free.end();
   if (!fixed) value.constant = nullptr;
   const ValueId id = scope.define(std::move(value));
   if (!fixed) {
@@ -124,8 +124,8 @@ void Resolver::add_outputs(const DraftGraph& draft, Scope& scope) {
   for (const DraftValue& output : draft.outputs) {
     const ValueId id = find(scope, output.name);
     if (id == kNoValue) {
-      problems_.errors.push_back("output " + quoted(output.name) + " of graph " + quoted(draft.name) +
-                                 " is made by no node; check the names");
+      problems_.errors.push_back("output " + quoted(output.name) + " of graph " +
+                                 quoted(draft.name) + " is made by no node; check the names");
       continue;
     }
     Value& value = scope.graph.value(id);
@@ -177,8 +177,8 @@ void Resolver::add_node(DraftNode& draft, Scope& scope) {
   node.op = find_op(draft.domain, draft.op);
   if (node.op == nullptr) {
     const std::string domain = draft.domain.empty() ? "ai.onnx" : draft.domain.substr(0, 100);
-    problems_.unsupported.push_back("node " + quoted(draft.name) + ": " + draft.op.substr(0, 100) + " (" +
-                                    domain + ", opset " + std::to_string(draft.opset) + ")");
+    problems_.unsupported.push_back("node " + quoted(draft.name) + ": " + draft.op.substr(0, 100) +
+                                    " (" + domain + ", opset " + std::to_string(draft.opset) + ")");
   } else {
     check_node(draft, *node.op, problems_);
   }
@@ -186,8 +186,8 @@ void Resolver::add_node(DraftNode& draft, Scope& scope) {
     const std::string& name = draft.inputs[i];
     const ValueId id = name.empty() ? kNoValue : find(scope, name);
     if (id == kNoValue && !name.empty()) {
-      problems_.errors.push_back(label(draft) + ": input " + std::to_string(i) + " reads " + quoted(name) +
-                                 ", which no node, input or initializer provides");
+      problems_.errors.push_back(label(draft) + ": input " + std::to_string(i) + " reads " +
+                                 quoted(name) + ", which no node, input or initializer provides");
     }
     node.inputs.push_back(id);
   }
@@ -215,7 +215,8 @@ void Resolver::build(DraftGraph& draft, Scope& scope) {
 
 }  // namespace
 
-std::shared_ptr<Graph> resolve(DraftGraph draft, const ResolveOptions& options, Problems& problems) {
+std::shared_ptr<Graph> resolve(DraftGraph draft, const ResolveOptions& options,
+                               Problems& problems) {
   Scope scope;
   Resolver(options, problems).build(draft, scope);
   if (!problems.empty()) return nullptr;

@@ -18,8 +18,8 @@ struct ResolveOptions {
 std::shared_ptr<Graph> resolve(DraftGraph draft, const ResolveOptions& options, Problems& problems);
 
 // Sorts nodes so that each value is made before it is read, keeping the file's order where it
-// already fits. Values of outer graphs need no maker here. Reports two makers of one name and cycles;
-// false when there are any.
+// already fits. Values of outer graphs need no maker here. Reports two makers of one name and
+// cycles; false when there are any.
 bool sort_nodes(DraftGraph& graph, Problems& problems);
 
 // Checks counts of inputs and outputs, and the attributes' names and types, against the schema.

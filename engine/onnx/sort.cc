@@ -77,7 +77,8 @@ Makers find_makers(const DraftGraph& graph, Problems& problems) {
     for (const std::string& output : graph.nodes[i].outputs) {
       if (output.empty()) continue;
       if (const auto it = given.find(output); it != given.end()) {
-        duplicate(label(graph.nodes[i]) + " makes " + quoted(output) + ", which is also " + it->second);
+        duplicate(label(graph.nodes[i]) + " makes " + quoted(output) + ", which is also " +
+                  it->second);
       } else if (const auto [at, added] = makers.node.emplace(output, i); !added) {
         duplicate(label(graph.nodes[i]) + " makes " + quoted(output) + ", which " +
                   label(graph.nodes[at->second]) + " makes too");
@@ -88,7 +89,8 @@ Makers find_makers(const DraftGraph& graph, Problems& problems) {
 }
 
 // Some cycle among the nodes that could not be placed, as "'a' -> 'b' -> 'a'".
-std::string describe_cycle(const DraftGraph& graph, const std::vector<std::vector<std::size_t>>& needs,
+std::string describe_cycle(const DraftGraph& graph,
+                           const std::vector<std::vector<std::size_t>>& needs,
                            const std::vector<int>& waiting) {
   std::size_t at = 0;
   while (waiting[at] == 0) ++at;

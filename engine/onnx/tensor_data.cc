@@ -86,7 +86,8 @@ std::uint64_t parse_number(const TensorProto& proto, std::string_view key, std::
 }
 
 // Joins chunks; a single one, the usual case, stays where it is and `owner` as it is.
-std::string_view join(const std::vector<std::string_view>& chunks, std::shared_ptr<const void>& owner) {
+std::string_view join(const std::vector<std::string_view>& chunks,
+                      std::shared_ptr<const void>& owner) {
   if (chunks.size() == 1) return chunks[0];
   auto storage = std::make_shared<std::string>();
   for (std::string_view chunk : chunks) *storage += chunk;
@@ -140,7 +141,8 @@ Tensor TensorSource::make_strings(const TensorProto& proto, Shape shape) {
   Tensor result = Tensor::allocate(DType::kString, std::move(shape));
   auto* out = result.mutable_as<std::string>();
   for (std::size_t i = 0; i < proto.string_data.size(); ++i) {
-    if (!is_utf8(proto.string_data[i])) fail(proto, "string " + std::to_string(i) + " is not UTF-8 text");
+    if (!is_utf8(proto.string_data[i]))
+      fail(proto, "string " + std::to_string(i) + " is not UTF-8 text");
     out[i] = proto.string_data[i];
   }
   return result;
@@ -213,7 +215,8 @@ Tensor TensorSource::from_fields(const TensorProto& proto, DType dtype, Shape sh
   const std::vector<std::int64_t> values = decode_varints(chunks);
   const std::int64_t elements = shape.elements();
   const bool packed = stored_bits(dtype) < 8;
-  const auto expected = packed ? stored_bytes(dtype, elements) : static_cast<std::uint64_t>(elements);
+  const auto expected =
+      packed ? stored_bytes(dtype, elements) : static_cast<std::uint64_t>(elements);
   if (values.size() != expected) {
     fail(proto, std::string(dtype_name(dtype)) + " " + shape.str() + " needs " +
                     std::to_string(expected) + " values, found " + std::to_string(values.size()));

@@ -42,9 +42,10 @@ const Rule* rule_for(const DraftNode& node) {
 // Element type of a node's first output where the operator alone or its inputs decide it.
 DType result_type(const DraftNode& node, const Rewriting& state) {
   static constexpr std::array<std::string_view, 10> kBool = {
-      "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "And", "Or", "Xor", "Not", "IsNaN"};
-  static constexpr std::array<std::string_view, 6> kInt64 = {"Shape",   "Size",   "NonZero",
-                                                             "ArgMax", "ArgMin", "NonMaxSuppression"};
+      "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "And",
+      "Or",    "Xor",     "Not",  "IsNaN"};
+  static constexpr std::array<std::string_view, 6> kInt64 = {
+      "Shape", "Size", "NonZero", "ArgMax", "ArgMin", "NonMaxSuppression"};
   const auto is_in = [&](const auto& list) {
     return std::find(list.begin(), list.end(), node.op) != list.end();
   };
@@ -180,7 +181,8 @@ void Rewriter::set_input(std::size_t i, std::string name) {
 }
 
 void Rewriter::ints_to_input(std::string_view attribute, std::size_t i) {
-  if (auto values = take<std::vector<std::int64_t>>(attribute)) set_input(i, ints(std::move(*values)));
+  if (auto values = take<std::vector<std::int64_t>>(attribute))
+    set_input(i, ints(std::move(*values)));
 }
 
 std::string Rewriter::constant(Tensor tensor) {
@@ -225,7 +227,8 @@ std::string Rewriter::number(double value, DType dtype) {
   return name;
 }
 
-std::string Rewriter::before(std::string_view op, std::vector<std::string> inputs, AttrMap attributes) {
+std::string Rewriter::before(std::string_view op, std::vector<std::string> inputs,
+                             AttrMap attributes) {
   DraftNode added;
   added.op = op;
   added.opset = node.opset;
@@ -262,8 +265,8 @@ void Rewriter::become(std::string_view op, std::vector<std::string> inputs, Attr
   node.attributes = std::move(attributes);
 }
 
-void Rewriter::make_instead(std::size_t output, std::string_view op, std::vector<std::string> inputs,
-                            AttrMap attributes) {
+void Rewriter::make_instead(std::size_t output, std::string_view op,
+                            std::vector<std::string> inputs, AttrMap attributes) {
   if (output >= node.outputs.size() || node.outputs[output].empty()) return;
   before(op, std::move(inputs), std::move(attributes));
   DraftNode& added = state_.out.back();
@@ -283,7 +286,8 @@ DType Rewriter::type_of(const std::string& value) const {
 
 const Tensor* Rewriter::content(const std::string& value) const {
   for (const Rewriting* state = &state_; state != nullptr; state = state->parent) {
-    if (const auto it = state->constants.find(value); it != state->constants.end()) return it->second.get();
+    if (const auto it = state->constants.find(value); it != state->constants.end())
+      return it->second.get();
     if (state->types.contains(value)) return nullptr;
   }
   return nullptr;

@@ -54,8 +54,8 @@ class Rewriter {
   std::string number(double value, DType dtype);
   // New nodes before this one; the names of their only outputs.
   std::string before(std::string_view op, std::vector<std::string> inputs, AttrMap attributes = {});
-  std::string rank_of(const std::string& value);                      // int64 [1]
-  std::string ones(const std::string& count);                         // int64 [count]
+  std::string rank_of(const std::string& value);  // int64 [1]
+  std::string ones(const std::string& count);     // int64 [count]
   // The value with `count` (int64 [1]) dimensions of one added at its end.
   std::string append_dims(const std::string& value, const std::string& count);
   // The node becomes another one with the same outputs.

@@ -13,9 +13,10 @@ void broadcast_6(Rewriter& r) {
   if (!wanted || !axis) return;
   if (*axis < -kMaxRank || *axis > kMaxRank) r.fail("attribute 'axis' is outside of any tensor");
   const std::string b = r.input(1);
-  // A's rank - axis - B's rank dimensions are missing behind B; a negative axis counts from the end.
-  const std::string behind = *axis < 0 ? r.ints({-*axis})
-                                       : r.before("Sub", {r.rank_of(r.input(0)), r.ints({*axis})});
+  // A's rank - axis - B's rank dimensions are missing behind B; a negative axis counts from the
+  // end.
+  const std::string behind =
+      *axis < 0 ? r.ints({-*axis}) : r.before("Sub", {r.rank_of(r.input(0)), r.ints({*axis})});
   r.set_input(1, r.append_dims(b, r.before("Sub", {behind, r.rank_of(b)})));
 }
 

@@ -30,12 +30,14 @@ void batch_normalization_13(Rewriter& r) {
 
 // Scale and bias of each group, now of each channel.
 void group_normalization_20(Rewriter& r) {
-  const auto* groups = r.has("num_groups") ? &r.node.attributes.find("num_groups")->second : nullptr;
-  if (groups == nullptr || groups->value == nullptr) r.fail("the required attribute 'num_groups' is missing");
+  const auto* groups =
+      r.has("num_groups") ? &r.node.attributes.find("num_groups")->second : nullptr;
+  if (groups == nullptr || groups->value == nullptr)
+    r.fail("the required attribute 'num_groups' is missing");
   const auto* count = std::get_if<std::int64_t>(groups->value.get());
   if (count == nullptr || *count < 1) r.fail("attribute 'num_groups' must be a positive int");
-  const std::string channels =
-      r.before("Shape", {r.input(0)}, attrs({{"start", std::int64_t{1}}, {"end", std::int64_t{2}}}));
+  const std::string channels = r.before(
+      "Shape", {r.input(0)}, attrs({{"start", std::int64_t{1}}, {"end", std::int64_t{2}}}));
   const std::string each = r.before("Div", {channels, r.ints({*count})});
   const std::string shape =
       r.before("Concat", {r.ints({*count}), each}, attrs({{"axis", std::int64_t{0}}}));
@@ -51,9 +53,8 @@ void make_mask(Rewriter& r, DType dtype) {
   const std::string shape = r.node.outputs.size() > 1 ? r.before("Shape", {r.input(0)}) : "";
   if (shape.empty()) return;
   Tensor one = Tensor::allocate(dtype, Shape{1});
-  const bool ok = visit_scalar(dtype, [&]<class T>(std::type_identity<T>) {
-    *one.mutable_as<T>() = static_cast<T>(1.0f);
-  });
+  const bool ok = visit_scalar(
+      dtype, [&]<class T>(std::type_identity<T>) { *one.mutable_as<T>() = static_cast<T>(1.0f); });
   if (!ok) r.fail("has no mask of type " + std::string(dtype_name(dtype)));
   r.make_instead(1, "ConstantOfShape", {shape}, attrs({{"value", one}}));
 }
@@ -94,7 +95,8 @@ void recurrent_6(Rewriter& r) {
 
 void lp_pool_1(Rewriter& r) {
   const float p = r.take<float>("p").value_or(2.0f);
-  if (!(p >= 1.0f && p <= 1e6f) || p != std::floor(p)) r.unsupported("p must be a whole number here");
+  if (!(p >= 1.0f && p <= 1e6f) || p != std::floor(p))
+    r.unsupported("p must be a whole number here");
   r.set("p", static_cast<std::int64_t>(p));
 }
 
@@ -107,7 +109,9 @@ void mean_variance_8(Rewriter& r) {
 }
 
 // Opset 8's Scan ran over batches of sequences of different lengths.
-void scan_8(Rewriter& r) { r.unsupported("Scan as in opset 8; convert the model to opset 9 or later"); }
+void scan_8(Rewriter& r) {
+  r.unsupported("Scan as in opset 8; convert the model to opset 9 or later");
+}
 
 constexpr Rule kRules[] = {
     {"BatchNormalization", 1, 8, batch_normalization_8},

@@ -1,5 +1,5 @@
-// Experimental operators of the first opsets, removed from ONNX, that two others make up. Those that
-// none do are operators of their own (engine/ops/legacy_image.cc).
+// Experimental operators of the first opsets, removed from ONNX, that two others make up. Those
+// that none do are operators of their own (engine/ops/legacy_image.cc).
 #include "engine/onnx/upgrade.h"
 
 namespace lanewise::onnx {

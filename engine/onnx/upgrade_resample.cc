@@ -9,13 +9,16 @@ namespace {
 // "bilinear" is Upsample-1's and GridSample-16's word for linear.
 void plain_mode(Rewriter& r, const std::string& fallback) {
   const std::string mode = r.take<std::string>("mode").value_or(fallback);
-  r.set("mode", mode == "bilinear" ? std::string("linear") : mode == "bicubic" ? std::string("cubic") : mode);
+  r.set("mode", mode == "bilinear"  ? std::string("linear")
+                : mode == "bicubic" ? std::string("cubic")
+                                    : mode);
 }
 
 void upsample_6(Rewriter& r) {
   const auto height = r.take<float>("height_scale");
   const auto width = r.take<float>("width_scale");
-  if (!height || !width) r.fail("the required attributes 'height_scale' and 'width_scale' are missing");
+  if (!height || !width)
+    r.fail("the required attributes 'height_scale' and 'width_scale' are missing");
   plain_mode(r, "nearest");
   r.set("scales", std::vector<float>{1.0f, 1.0f, *height, *width});
 }

@@ -30,7 +30,8 @@ void split_17(Rewriter& r) {
 }
 
 void slice_9(Rewriter& r) {
-  if (!r.has("starts") || !r.has("ends")) r.fail("the required attributes 'starts' and 'ends' are missing");
+  if (!r.has("starts") || !r.has("ends"))
+    r.fail("the required attributes 'starts' and 'ends' are missing");
   r.ints_to_input("starts", 1);
   r.ints_to_input("ends", 2);
   r.ints_to_input("axes", 3);
@@ -74,11 +75,21 @@ void cast_5(Rewriter& r) {
   const auto name = r.take<std::string>("to");
   if (!name) r.fail("the required attribute 'to' is missing");
   static constexpr std::pair<std::string_view, DType> kNames[] = {
-      {"FLOAT", DType::kFloat32},   {"UINT8", DType::kUInt8},       {"INT8", DType::kInt8},
-      {"UINT16", DType::kUInt16},   {"INT16", DType::kInt16},       {"INT32", DType::kInt32},
-      {"INT64", DType::kInt64},     {"STRING", DType::kString},     {"BOOL", DType::kBool},
-      {"FLOAT16", DType::kFloat16}, {"DOUBLE", DType::kFloat64},    {"UINT32", DType::kUInt32},
-      {"UINT64", DType::kUInt64},   {"COMPLEX64", DType::kComplex64}, {"COMPLEX128", DType::kComplex128},
+      {"FLOAT", DType::kFloat32},
+      {"UINT8", DType::kUInt8},
+      {"INT8", DType::kInt8},
+      {"UINT16", DType::kUInt16},
+      {"INT16", DType::kInt16},
+      {"INT32", DType::kInt32},
+      {"INT64", DType::kInt64},
+      {"STRING", DType::kString},
+      {"BOOL", DType::kBool},
+      {"FLOAT16", DType::kFloat16},
+      {"DOUBLE", DType::kFloat64},
+      {"UINT32", DType::kUInt32},
+      {"UINT64", DType::kUInt64},
+      {"COMPLEX64", DType::kComplex64},
+      {"COMPLEX128", DType::kComplex128},
   };
   for (const auto& [known, dtype] : kNames) {
     if (known == *name) return r.set("to", static_cast<std::int64_t>(dtype));
@@ -87,10 +98,18 @@ void cast_5(Rewriter& r) {
 }
 
 constexpr Rule kRules[] = {
-    {"Reshape", 1, 4, reshape_1},   {"Squeeze", 1, 12, axes_to_input}, {"Unsqueeze", 1, 12, unsqueeze_1},
-    {"Concat", 1, 3, concat_1},     {"Split", 1, 12, split_12},        {"Split", 13, 17, split_17},
-    {"Slice", 1, 9, slice_9},       {"Pad", 1, 1, pad_1},              {"Pad", 2, 10, pad_10},
-    {"Tile", 1, 5, tile_5},         {"TopK", 1, 9, topk_9},            {"Scatter", 9, 10, scatter},
+    {"Reshape", 1, 4, reshape_1},
+    {"Squeeze", 1, 12, axes_to_input},
+    {"Unsqueeze", 1, 12, unsqueeze_1},
+    {"Concat", 1, 3, concat_1},
+    {"Split", 1, 12, split_12},
+    {"Split", 13, 17, split_17},
+    {"Slice", 1, 9, slice_9},
+    {"Pad", 1, 1, pad_1},
+    {"Pad", 2, 10, pad_10},
+    {"Tile", 1, 5, tile_5},
+    {"TopK", 1, 9, topk_9},
+    {"Scatter", 9, 10, scatter},
     {"Cast", 1, 5, cast_5},
 };
 

@@ -62,9 +62,10 @@ void check_attributes(const DraftNode& node, const OpDef& op, Problems& problems
                                   [&](const AttrDef& d) { return d.name == name; });
     if (def == op.attributes.end()) {
       std::string known;
-      for (const AttrDef& d : op.attributes) known += (known.empty() ? "" : ", ") + std::string(d.name);
-      problems.errors.push_back(label(node) + ": unknown attribute " + quoted(name) + "; the operator has " +
-                                (known.empty() ? "none" : known));
+      for (const AttrDef& d : op.attributes)
+        known += (known.empty() ? "" : ", ") + std::string(d.name);
+      problems.errors.push_back(label(node) + ": unknown attribute " + quoted(name) +
+                                "; the operator has " + (known.empty() ? "none" : known));
     } else if (attribute.value == nullptr) {
       problems.errors.push_back(label(node) + ": attribute " + quoted(name) +
                                 (attribute.reference.empty()
@@ -80,8 +81,8 @@ void check_attributes(const DraftNode& node, const OpDef& op, Problems& problems
   }
   for (const AttrDef& def : op.attributes) {
     if (def.required && !node.attributes.contains(def.name)) {
-      problems.errors.push_back(label(node) + ": the required attribute " + quoted(def.name) + " (" +
-                                type_name(def.type) + ") is missing");
+      problems.errors.push_back(label(node) + ": the required attribute " + quoted(def.name) +
+                                " (" + type_name(def.type) + ") is missing");
     }
   }
 }
@@ -96,9 +97,8 @@ void check_node(const DraftNode& node, const OpDef& op, Problems& problems) {
                               " inputs, found " + std::to_string(inputs));
   } else {
     // Loop's first two inputs are optional although others must follow them.
-    const bool has_body = std::any_of(op.attributes.begin(), op.attributes.end(), [](const AttrDef& d) {
-      return d.type == AttrType::kGraph;
-    });
+    const bool has_body = std::any_of(op.attributes.begin(), op.attributes.end(),
+                                      [](const AttrDef& d) { return d.type == AttrType::kGraph; });
     for (int i = 0; i < op.min_inputs && !has_body; ++i) {
       if (node.inputs[static_cast<std::size_t>(i)].empty()) {
         problems.errors.push_back(label(node) + ": input " + std::to_string(i) +

@@ -55,13 +55,19 @@ Step lower_dropout(LowerContext& c) {
   return step;
 }
 
-constexpr AttrDef kAttrs[] = {
-    {.name = "seed", .type = AttrType::kInt, .doc = "of the random mask, which inference does not draw"}};
+constexpr AttrDef kAttrs[] = {{.name = "seed",
+                               .type = AttrType::kInt,
+                               .doc = "of the random mask, which inference does not draw"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "Dropout", .doc = "Its input, and a mask of ones (Srivastava et al. 2014, at inference).",
-     .max_inputs = 3, .max_outputs = 2, .attributes = kAttrs, .infer = infer_dropout,
-     .lower = lower_dropout, .any_float = true},
+    {.name = "Dropout",
+     .doc = "Its input, and a mask of ones (Srivastava et al. 2014, at inference).",
+     .max_inputs = 3,
+     .max_outputs = 2,
+     .attributes = kAttrs,
+     .infer = infer_dropout,
+     .lower = lower_dropout,
+     .any_float = true},
 };
 
 }  // namespace

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import lanewise as lw
 import numpy as np
 import onnx
 import pytest
+from lanewise import _core
 from onnx import TensorProto, helper
 
 from tests.importer.models import make_model, relu_model
@@ -207,3 +209,22 @@ def test_a_failed_load_leaves_others_alone() -> None:
             lw.load(model)
     x = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
     np.testing.assert_array_equal(good(x), np.maximum(x, 0))
+
+
+def test_check_lists_faults_and_missing_operators(tmp_path: Path) -> None:
+    """`check` tells all, in lines, and raises nothing."""
+    nodes = [
+        node("Relu", ["nowhere"], ["a"], "one"),
+        node("Unheard", ["a"], ["y"], "two"),
+    ]
+    path = tmp_path / "model.onnx"
+    path.write_bytes(make_model(nodes, X, ["y"]).SerializeToString())
+    assert _core.check_file(str(path)) == [
+        "node 'one' (Relu): input 0 reads 'nowhere', which no node, input or initializer provides",
+        "unsupported: node 'two': Unheard (ai.onnx, opset 21)",
+    ]
+    path.write_bytes(relu_model().SerializeToString())
+    assert _core.check_file(str(path)) == []
+    path.write_bytes(b"no model")
+    assert len(_core.check_file(str(path))) == 1
+    assert len(_core.check_file(str(tmp_path / "absent.onnx"))) == 1
