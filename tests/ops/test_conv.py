@@ -138,7 +138,7 @@ def check(case: Case, seed: int, force: str = "") -> list[str]:
     algorithms = []
     for isa in ISAS:
         for threads in (1, 2):
-            loaded = lw.load(model, isa=isa, threads=threads, _force=force)
+            loaded = lw.load(model, isa=isa, threads=threads, numerics="strict", _force=force)
             feed = {info.name: feeds[info.name] for info in loaded.inputs}
             got = loaded.run(feed)["y"]
             np.testing.assert_array_equal(

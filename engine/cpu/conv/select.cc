@@ -12,8 +12,9 @@ namespace lanewise {
 namespace {
 
 // Ties go to the first.
-constexpr const ConvAlgorithm* kAlgorithms[] = {&conv_depthwise, &conv_pointwise, &conv_rows, &conv_grouped,
-                                                &conv_direct};
+constexpr const ConvAlgorithm* kAlgorithms[] = {&conv_depthwise, &conv_pointwise, &conv_rows,
+                                                &conv_grouped,   &conv_direct,    &conv_winograd2,
+                                                &conv_winograd4};
 
 // One core reads about this many bytes per cycle from memory.
 constexpr double kBytesPerCycle = 4.0;
@@ -39,7 +40,8 @@ Step wrap_layouts(Step inner, const LowerContext& c) {
   const bool has_residual = c.has_input(3);
   const bool in = c.layout(0) == kLast || same_bytes(c.shape(0), c.layout(0), kLast);
   const bool out = c.out_layout(0) == kLast || same_bytes(c.out_shape(0), c.out_layout(0), kLast);
-  const bool residual = !has_residual || c.layout(3) == kLast || same_bytes(c.shape(3), c.layout(3), kLast);
+  const bool residual =
+      !has_residual || c.layout(3) == kLast || same_bytes(c.shape(3), c.layout(3), kLast);
   if (in && out && residual) return inner;
   const std::size_t x_at = (inner.scratch_bytes + kAlignment - 1) / kAlignment * kAlignment;
   const std::size_t y_at = x_at + (in ? 0 : aligned_bytes(c.shape(0)));
@@ -87,7 +89,8 @@ double ConvProblem::multiply_adds() const {
 }
 
 double weight_cycles(const ConvProblem& p) {
-  const double weights = static_cast<double>(p.outputs) * static_cast<double>(p.group_channels() * p.taps());
+  const double weights =
+      static_cast<double>(p.outputs) * static_cast<double>(p.group_channels() * p.taps());
   return weights * 4.0 / kBytesPerCycle;
 }
 
@@ -105,8 +108,11 @@ Step lower_conv(const ConvProblem& problem, const LowerContext& c) {
   const ConvAlgorithm* best = nullptr;
   double best_cost = std::numeric_limits<double>::infinity();
   std::vector<std::pair<const ConvAlgorithm*, ConvOffer>> offers;
+  ConvProblem asked = problem;
+  // A sample's bits must not depend on how many others come with it: the choice does not look.
+  if (c.numerics() == Numerics::kReproducible) asked.batch = 1;
   for (const ConvAlgorithm* algorithm : kAlgorithms) {
-    ConvOffer offer = algorithm->offer(problem, c);
+    ConvOffer offer = algorithm->offer(asked, c);
     // A forced algorithm is taken wherever it can run.
     if (c.force() == algorithm->name) offer.cost = -1.0;
     if (offer.refusal.empty() && offer.cost < best_cost) {
