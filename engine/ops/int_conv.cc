@@ -13,7 +13,7 @@
 namespace lanewise {
 namespace {
 
-constexpr std::int64_t kBlockRows = 48;  // output positions per task: eight register tiles
+constexpr std::int64_t kBlockRows = 48;  // output positions per task: whole register tiles
 constexpr std::int64_t kGrain = 1 << 14;  // bytes of activations that are worth a thread
 
 std::int64_t round_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit * unit; }
@@ -53,6 +53,7 @@ class IntConv {
                 .depth = group_depth_, .column_stride = group_depth_ * taps(), .tap_stride = 1,
                 .depth_stride = taps()};
     if (depthwise_) weights_.columns = channels_;
+    panel_ = product_.panel_for(weights_.columns);
     w_zeros_ = c.has_input(in.w_zero) ? c.shape(in.w_zero).elements() : 0;
     w_scales_ = in.w_scale >= 0 ? c.shape(in.w_scale).elements() : 0;
     cache_weights(c);
@@ -111,7 +112,7 @@ class IntConv {
   std::int64_t out_positions() const { return out_[0] * out_[1] * out_[2]; }
   std::int64_t rows() const { return batch_ * out_positions(); }
   std::int64_t groups() const { return depthwise_ ? 1 : groups_; }
-  std::int64_t panels() const { return (weights_.columns + product_.panel - 1) / product_.panel; }
+  std::int64_t panels() const { return (weights_.columns + panel_.columns - 1) / panel_.columns; }
 
   // Splits the columns as well where there are few blocks of rows.
   std::int64_t column_parts(std::int64_t blocks, int threads) const {
@@ -126,7 +127,7 @@ class IntConv {
 
   std::size_t packed_bytes() const {
     if (depthwise_) return static_cast<std::size_t>(checked_multiply(padded_, taps())) * sizeof(std::int32_t);
-    return static_cast<std::size_t>(checked_multiply(groups_, packed_int_size(weights_, product_.panel))) *
+    return static_cast<std::size_t>(checked_multiply(groups_, packed_int_size(weights_, panel_.columns))) *
            sizeof(std::int16_t);
   }
 
@@ -136,7 +137,7 @@ class IntConv {
     if (w == nullptr || (w_zeros_ > 0 && zero == nullptr)) return;
     const std::vector<std::int32_t> zero_points =
         read_zeros(weights_.dtype, zero == nullptr ? nullptr : zero->data(), w_zeros_);
-    const std::string key = "int conv, panels of " + std::to_string(depthwise_ ? 0 : product_.panel) + ", groups " +
+    const std::string key = "int conv, panels of " + std::to_string(depthwise_ ? 0 : panel_.columns) + ", groups " +
                             std::to_string(groups_) + ", weights " + c.shape(in_.w).str() + ", zeros " +
                             zeros_key(zero_points);
     packed_ = c.cache().get(w->data(), key, packed_bytes(),
@@ -147,12 +148,12 @@ class IntConv {
     IntWeights weights = weights_;
     weights.data = w;
     if (depthwise_) return pack_depthwise_weights(weights, zero_points, reinterpret_cast<std::int32_t*>(to));
-    const std::int64_t size = packed_int_size(weights, product_.panel);
+    const std::int64_t size = packed_int_size(weights, panel_.columns);
     for (std::int64_t g = 0; g < groups_; ++g) {
       weights.data = static_cast<const std::byte*>(w) + g * weights.columns * weights.column_stride;
       std::vector<std::int32_t> own = zero_points;
       if (own.size() > 1) own.assign(zero_points.begin() + g * weights.columns, zero_points.begin() + (g + 1) * weights.columns);
-      pack_int_weights(weights, own, product_.panel, reinterpret_cast<std::int16_t*>(to) + g * size);
+      pack_int_weights(weights, own, panel_.columns, reinterpret_cast<std::int16_t*>(to) + g * size);
     }
   }
 
@@ -170,9 +171,9 @@ class IntConv {
     thread_at_ = scratch_;
     pointers_bytes_ = take(checked_multiply(depthwise_ ? 1 : kBlockRows, taps()), sizeof(void*));
     sums_at_ = scratch_ - thread_at_;
-    take(depthwise_ ? padded_ : kBlockRows * product_.panel, sizeof(std::int32_t));
+    take(depthwise_ ? padded_ : kBlockRows * panel_.columns, sizeof(std::int32_t));
     row_at_ = scratch_ - thread_at_;
-    take(std::max<std::int64_t>(padded_, product_.panel), sizeof(std::int32_t));
+    take(std::max<std::int64_t>(padded_, panel_.columns), sizeof(std::int32_t));
     thread_bytes_ = scratch_ - thread_at_;
     scratch_ = thread_at_ + thread_bytes_ * static_cast<std::size_t>(threads_);
   }
@@ -261,14 +262,14 @@ class IntConv {
     tile.a = pointers;
     tile.out = sums;
     const auto* packed = reinterpret_cast<const std::int16_t*>(call.packed) +
-                         group * packed_int_size(weights_, product_.panel);
+                         group * packed_int_size(weights_, panel_.columns);
     for (std::int64_t p = panels() * part / parts; p < panels() * (part + 1) / parts; ++p) {
-      tile.packed = packed + p * product_.panel * taps() * depth;
-      product_.tile(tile);
-      const std::int64_t column = p * product_.panel;
-      const std::int64_t count = std::min<std::int64_t>(product_.panel, weights_.columns - column);
+      tile.packed = packed + p * panel_.columns * taps() * depth;
+      panel_.tile(tile);
+      const std::int64_t column = p * panel_.columns;
+      const std::int64_t count = std::min<std::int64_t>(panel_.columns, weights_.columns - column);
       for (std::int64_t row = first; row < last; ++row) {
-        finish(call, row, group * weights_.columns + column, count, sums + (row - first) * product_.panel,
+        finish(call, row, group * weights_.columns + column, count, sums + (row - first) * panel_.columns,
                own + row_at_);
       }
     }
@@ -313,6 +314,7 @@ class IntConv {
   std::int64_t batch_ = 0, channels_ = 0, groups_ = 1, outputs_ = 0, group_depth_ = 0;
   std::int64_t padded_ = 0;  // channels of a widened row
   Three size_ = {}, out_ = {}, kernel_ = {}, stride_ = {}, dilation_ = {}, pad_ = {};
+  kernels::IntPanel panel_;
   IntWeights weights_;  // of one group, without data
   std::int64_t w_zeros_ = 0, w_scales_ = 0;
   std::shared_ptr<const std::byte> packed_;  // null: packed in scratch, each run

@@ -11,7 +11,7 @@
 namespace lanewise {
 namespace {
 
-constexpr std::int64_t kBlockRows = 48;  // eight register tiles
+constexpr std::int64_t kBlockRows = 48;  // whole register tiles
 
 // Where the node has its inputs; -1 in an operator that gives the sums themselves.
 struct Inputs {
@@ -98,6 +98,7 @@ class IntMatMul {
         y_dtype_(c.output(0).dtype), depth_((sizes_.k + 1) / 2 * 2) {
     weights_ = {.data = nullptr, .dtype = c.dtype(in.b), .columns = sizes_.n, .taps = 1, .depth = sizes_.k,
                 .column_stride = 1, .tap_stride = 0, .depth_stride = sizes_.n};
+    panel_ = product_.panel_for(sizes_.n);
     a_matrices_ = sizes_.a_batch.elements();
     b_matrices_ = sizes_.b_batch.elements();
     a_strides_ = broadcast_strides(sizes_.a_batch, Layout::kPlain, sizes_.batch, Layout::kPlain);
@@ -137,9 +138,9 @@ class IntMatMul {
   static std::int64_t count(const OpContext& c, int i) {
     return i >= 0 && c.has_input(i) ? c.shape(i).elements() : 0;
   }
-  std::int64_t panels() const { return (sizes_.n + product_.panel - 1) / product_.panel; }
+  std::int64_t panels() const { return (sizes_.n + panel_.columns - 1) / panel_.columns; }
   std::size_t packed_bytes() const {
-    return static_cast<std::size_t>(checked_multiply(b_matrices_, packed_int_size(weights_, product_.panel))) * 2;
+    return static_cast<std::size_t>(checked_multiply(b_matrices_, packed_int_size(weights_, panel_.columns))) * 2;
   }
 
   std::vector<std::int32_t> zeros(const RunContext& run, int input, DType dtype, std::int64_t n) const {
@@ -152,14 +153,14 @@ class IntMatMul {
     if (b == nullptr || (b_zeros_ > 0 && zero == nullptr)) return;
     const std::vector<std::int32_t> zero_points =
         read_zeros(weights_.dtype, zero == nullptr ? nullptr : zero->data(), b_zeros_);
-    const std::string key = "int matmul, panels of " + std::to_string(product_.panel) + ", " +
+    const std::string key = "int matmul, panels of " + std::to_string(panel_.columns) + ", " +
                             c.shape(in_.b).str() + ", zeros " + zeros_key(zero_points);
     packed_ = c.cache().get(b->data(), key, packed_bytes(),
                             [&](std::byte* to) { pack(b->data(), zero_points, to); });
   }
 
   void pack(const void* b, const std::vector<std::int32_t>& zero_points, std::byte* to) const {
-    const std::int64_t size = packed_int_size(weights_, product_.panel);
+    const std::int64_t size = packed_int_size(weights_, panel_.columns);
     for (std::int64_t i = 0; i < b_matrices_; ++i) {
       IntWeights w = weights_;
       w.data = static_cast<const std::byte*>(b) + i * sizes_.k * sizes_.n;
@@ -168,7 +169,7 @@ class IntMatMul {
         const std::int64_t first = pick(b_zeros_, sizes_.n, i, 0);
         own.assign(zero_points.begin() + first, zero_points.begin() + first + sizes_.n);
       }
-      pack_int_weights(w, own, product_.panel, reinterpret_cast<std::int16_t*>(to) + i * size);
+      pack_int_weights(w, own, panel_.columns, reinterpret_cast<std::int16_t*>(to) + i * size);
     }
   }
 
@@ -184,9 +185,9 @@ class IntMatMul {
     thread_at_ = scratch_;
     take(kBlockRows, sizeof(void*));
     sums_at_ = scratch_ - thread_at_;
-    take(kBlockRows * product_.panel, sizeof(std::int32_t));
+    take(kBlockRows * panel_.columns, sizeof(std::int32_t));
     scales_at_ = scratch_ - thread_at_;
-    take(product_.panel, sizeof(float));
+    take(panel_.columns, sizeof(float));
     thread_bytes_ = scratch_ - thread_at_;
     scratch_ = thread_at_ + thread_bytes_ * static_cast<std::size_t>(threads_);
   }
@@ -234,12 +235,12 @@ class IntMatMul {
     tile.out = reinterpret_cast<std::int32_t*>(own + sums_at_);
     for (std::int64_t p = panels() * part / parts; p < panels() * (part + 1) / parts; ++p) {
       tile.packed = reinterpret_cast<const std::int16_t*>(packed) +
-                    b * packed_int_size(weights_, product_.panel) + p * product_.panel * depth_;
-      product_.tile(tile);
-      const std::int64_t column = p * product_.panel;
-      const std::int64_t n = std::min<std::int64_t>(product_.panel, sizes_.n - column);
+                    b * packed_int_size(weights_, panel_.columns) + p * panel_.columns * depth_;
+      panel_.tile(tile);
+      const std::int64_t column = p * panel_.columns;
+      const std::int64_t n = std::min<std::int64_t>(panel_.columns, sizes_.n - column);
       for (std::int64_t row = first; row < last; ++row) {
-        const std::int32_t* sums = tile.out + (row - first) * product_.panel;
+        const std::int32_t* sums = tile.out + (row - first) * panel_.columns;
         const std::int64_t at = (i * sizes_.m + row) * sizes_.n + column;
         if (in_.y_scale < 0) {
           std::copy_n(sums, n, run.out<std::int32_t>(0) + at);
@@ -270,6 +271,7 @@ class IntMatMul {
   int threads_;
   DType a_dtype_, y_dtype_;
   std::int64_t depth_;  // k rounded up to whole pairs
+  kernels::IntPanel panel_;
   IntWeights weights_;  // of one matrix, without data
   std::int64_t a_matrices_ = 1, b_matrices_ = 1;
   std::vector<std::int64_t> a_strides_, b_strides_;

@@ -9,10 +9,6 @@
 
 namespace lanewise::LANEWISE_ISA {
 
-// 6 x 4 vectors use 24 of AVX-512's 32 registers, 6 x 2 vectors 12 of the 16 elsewhere.
-static constexpr int kTileRows = 6;
-static constexpr int kVectors = kLanes == 16 ? 4 : 2;
-static constexpr int kPanel = kVectors * kLanes;
 static_assert(kernels::kDepthwiseChannels % kLanes == 0);
 
 // In unsigned lanes: sums are modulo 2^32.
@@ -45,19 +41,20 @@ LANEWISE_INLINE U32 multiply_add_pairs(U32 sum, U32 a, U32 b) {
 #endif
 }
 
-template <int kRows>
+template <int kVectors, int kRows>
 static inline void tile_rows(const kernels::IntTile& t, std::int64_t row) {
+  constexpr int kPanel = kVectors * kLanes;
   U32 sum[kRows][kVectors] = {};
   const std::int16_t* w = t.packed;
   for (std::int64_t tap = 0; tap < t.taps; ++tap) {
     const std::int16_t* a[kRows];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) a[r] = t.a[(row + r) * t.taps + tap];
     for (std::int64_t pair = 0; pair < t.pairs; ++pair, w += 2 * kPanel) {
       U32 weights[kVectors];
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) weights[v] = load_words(w + v * 2 * kLanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
         const U32 x = splat_pair(a[r] + 2 * pair);
 #pragma GCC unroll 4
@@ -65,21 +62,21 @@ static inline void tile_rows(const kernels::IntTile& t, std::int64_t row) {
       }
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
     std::memcpy(t.out + (row + r) * kPanel, sum[r], sizeof(sum[r]));
   }
 }
 
+template <int kVectors, int kRows>
 static void tile(const kernels::IntTile& t) {
   std::int64_t row = 0;
-  for (; row + kTileRows <= t.rows; row += kTileRows) tile_rows<kTileRows>(t, row);
+  for (; row + kRows <= t.rows; row += kRows) tile_rows<kVectors, kRows>(t, row);
+  for (; row + 4 <= t.rows; row += 4) tile_rows<kVectors, 4>(t, row);
   switch (t.rows - row) {
-    case 5: return tile_rows<5>(t, row);
-    case 4: return tile_rows<4>(t, row);
-    case 3: return tile_rows<3>(t, row);
-    case 2: return tile_rows<2>(t, row);
-    case 1: return tile_rows<1>(t, row);
+    case 3: return tile_rows<kVectors, 3>(t, row);
+    case 2: return tile_rows<kVectors, 2>(t, row);
+    case 1: return tile_rows<kVectors, 1>(t, row);
     default: return;
   }
 }
@@ -103,7 +100,17 @@ static void depthwise(std::int64_t channels, std::int64_t taps, const std::int16
   }
 }
 
+// Sums fill 24 of AVX-512's 32 registers (12 rows of one vector: more pointers than there are general
+// registers would cost more), 12 of the 16 elsewhere.
+static constexpr kernels::IntPanel kOne = {.columns = kLanes, .tile = tile<1, 12>};
+static constexpr kernels::IntPanel kTwo = {.columns = 2 * kLanes, .tile = tile<2, kLanes == 16 ? 12 : 6>};
+#if defined(LANEWISE_ISA_AVX512)
+static constexpr kernels::IntPanel kWidest = {.columns = 4 * kLanes, .tile = tile<4, 6>};
+#else
+static constexpr kernels::IntPanel kWidest = kTwo;
+#endif
+
 extern const kernels::IntProduct int_product;
-const kernels::IntProduct int_product = {.panel = kPanel, .tile = tile, .depthwise = depthwise};
+const kernels::IntProduct int_product = {.panels = {kOne, kTwo, kWidest}, .depthwise = depthwise};
 
 }  // namespace lanewise::LANEWISE_ISA

@@ -61,21 +61,31 @@ struct Quantize {
 const Quantize& quantize(Isa isa);
 
 // out[r, j] = sum over taps t and depth i of a[r][t][i] w[t, i, j] in int32, modulo 2^32, for the
-// `panel` columns of one panel. Depth comes in pairs: an odd one is padded with zeros.
+// columns of one panel. Depth comes in pairs: an odd one is padded with zeros.
 struct IntTile {
   std::int64_t rows = 0, taps = 0, pairs = 0;
   const std::int16_t* const* a = nullptr;  // row r's tap t: a[r * taps + t], 2 * pairs numbers
   const std::int16_t* packed = nullptr;    // [tap][pair][column][2]
-  std::int32_t* out = nullptr;             // [rows][panel]
+  std::int32_t* out = nullptr;             // [row][column]
+};
+
+// Tiles for panels of one width.
+struct IntPanel {
+  int columns = 0;
+  void (*tile)(const IntTile&) = nullptr;
 };
 
 struct IntProduct {
-  int panel = 0;
-  void (*tile)(const IntTile&) = nullptr;
+  IntPanel panels[3];  // ascending widths; where registers are few, the last two are the same
   // out[c] = sum over taps of a[t][c] w[t, c], for `channels`, a multiple of kDepthwiseChannels.
   // Each weight is the low half of 32 bits whose high half is zero.
   void (*depthwise)(std::int64_t channels, std::int64_t taps, const std::int16_t* const* a,
                     const std::int32_t* w, std::int32_t* out) = nullptr;
+
+  // The narrowest panel that holds the columns, or the widest.
+  const IntPanel& panel_for(std::int64_t columns) const {
+    return columns <= panels[0].columns ? panels[0] : columns <= panels[1].columns ? panels[1] : panels[2];
+  }
 };
 inline constexpr int kDepthwiseChannels = 16;
 const IntProduct& int_product(Isa isa);
