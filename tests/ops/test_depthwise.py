@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lanewise as lw
 import numpy as np
 import pytest
 
+from tests.ops.one_node import model
 from tests.ops.test_conv import Case, check
 
 
@@ -60,9 +62,6 @@ def test_depthwise_is_chosen() -> None:
 
 def test_order_does_not_depend_on_blocks() -> None:
     """A pixel's bits are the same wherever a register block begins."""
-    import lanewise as lw
-    from tests.ops.one_node import model
-
     rng = np.random.default_rng(6)
     x = rng.normal(size=(1, 20, 5, 24)).astype(np.float32)
     w = rng.normal(size=(20, 1, 3, 3)).astype(np.float32)
