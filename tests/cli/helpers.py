@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from lanewise.cli import main
-from lanewise.demo.report import data_path
 from onnx import TensorProto, helper
 from PIL import Image
+
+from lanewise.cli import main
+from lanewise.demo.report import data_path
 
 DIGITS = data_path("digits.onnx")
 SUPERRES = data_path("superres.onnx")

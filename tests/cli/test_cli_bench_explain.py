@@ -6,13 +6,13 @@ import io
 import itertools
 from pathlib import Path
 
-import lanewise as lw
 import numpy as np
 import pytest
-from lanewise import explanation, machine
-from lanewise.cli import bench
 from rich.console import Console
 
+import lanewise as lw
+from lanewise import explanation, machine
+from lanewise.cli import bench
 from tests.cli.helpers import DIGITS, SUPERRES, call, failure, picture
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import lanewise as lw
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
+import lanewise as lw
 from tests.cli.helpers import DIGITS, call, failure, identity, write
 
 

@@ -9,10 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-import lanewise as lw
 import pytest
-from lanewise import cli
 
+import lanewise as lw
+from lanewise import cli
 from tests.cli.helpers import DIGITS, call, failure, identity
 
 COMMANDS = [["info"], ["check"], ["run", "--input", "x.npy"], ["bench"], ["explain"]]

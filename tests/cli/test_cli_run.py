@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import lanewise as lw
 import numpy as np
 import pytest
-from lanewise.demo.report import data_path
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+import lanewise as lw
+from lanewise.demo.report import data_path
 from tests.cli.helpers import DIGITS, SUPERRES, call, failure, identity, picture, write
 
 

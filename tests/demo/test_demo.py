@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from lanewise import demo
 from lanewise.demo import pictures, report
-from PIL import Image
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import lanewise as lw
 import numpy as np
 import onnx
 
+import lanewise as lw
 from tests.fuzz.seeds import all_seeds
 
 GIB = 1 << 30

@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import lanewise as lw
 import numpy as np
 import pytest
 
+import lanewise as lw
 from tests.fuzz.seeds import all_seeds
 
 

@@ -7,12 +7,12 @@ import os
 import re
 from pathlib import Path
 
-import lanewise as lw
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
+import lanewise as lw
 from tests.importer.models import make_model, relu_model
 
 

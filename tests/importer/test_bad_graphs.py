@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-import lanewise as lw
 import numpy as np
 import onnx
 import pytest
-from lanewise import _core
 from onnx import TensorProto, helper
 
+import lanewise as lw
+from lanewise import _core
 from tests.importer.models import make_model, relu_model
 
 X = {"x": np.zeros((2, 3), np.float32)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import lanewise as lw
 import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+import lanewise as lw
 from tests.importer.models import external_model, make_model
 
 W = np.arange(6, dtype=np.float32)

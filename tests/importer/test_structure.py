@@ -6,12 +6,12 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-import lanewise as lw
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import lanewise as lw
 from tests.importer.models import make_model, relu_model
 
 X = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)

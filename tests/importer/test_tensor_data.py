@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import lanewise as lw
 import ml_dtypes
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import lanewise as lw
 from tests.importer.models import make_model
 
 NUMPY = [

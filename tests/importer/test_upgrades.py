@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import lanewise as lw
 import numpy as np
 import pytest
 from onnx import helper
 
+import lanewise as lw
 from tests.importer.models import make_model
 
 Array: TypeAlias = Any  # an ndarray

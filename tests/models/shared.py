@@ -30,9 +30,7 @@ QUANTISED_BOUND = 0.05
 
 def names() -> list[str]:
     """Family and name of each model, or nothing where the folder is missing."""
-    return sorted(
-        str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("*/*.onnx")
-    )
+    return sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("*/*.onnx"))
 
 
 @lru_cache(maxsize=4)

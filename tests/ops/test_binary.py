@@ -1,4 +1,4 @@
-"""Operators on broadcast operands against NumPy: values, types, layouts, and defined corner cases."""
+"""Operators on broadcast operands against NumPy: values, types, layouts, corner cases."""
 
 from __future__ import annotations
 

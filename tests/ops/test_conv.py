@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import lanewise as lw
 import numpy as np
 import onnx
 import pytest
-from lanewise import _core
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+import lanewise as lw
+from lanewise import _core
 
 Ints = Sequence[int]
 Array = NDArray[np.float32]

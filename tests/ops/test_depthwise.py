@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import lanewise as lw
 import numpy as np
 import pytest
 
+import lanewise as lw
 from tests.ops.one_node import model
 from tests.ops.test_conv import Case, check
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import lanewise as lw
 import numpy as np
 import onnx
 import pytest
-from lanewise import _core
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
+
+import lanewise as lw
+from lanewise import _core
 
 Array = NDArray[Any]
 ISAS = _core.isas()

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import lanewise as lw
 import numpy as np
 import onnx
 import pytest
-from lanewise import _core
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+
+import lanewise as lw
+from lanewise import _core
 
 Array = NDArray[Any]
 Arrays = dict[str, Any]  # arrays by name; None for an input that is left out

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import lanewise as lw
 import numpy as np
 import onnx
 import pytest
-from lanewise import _core
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
+
+import lanewise as lw
+from lanewise import _core
 
 Array = NDArray[Any]
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}

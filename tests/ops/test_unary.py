@@ -1,4 +1,4 @@
-"""Functions of one operand against NumPy in float64: error in ulp on every ISA, exact ones exactly."""
+"""Functions of one operand against NumPy in float64: error in ulp on every ISA."""
 
 from __future__ import annotations
 

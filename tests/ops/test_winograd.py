@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import lanewise as lw
 import numpy as np
 import onnx
 import pytest
-from lanewise import _core
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+import lanewise as lw
+from lanewise import _core
 
 ISAS = _core.isas()
 ALGORITHMS = ("winograd 2x2", "winograd 4x4")

@@ -19,7 +19,9 @@ ISAS = ("baseline", "avx2", "avx512")
 
 def objects(isa: str) -> list[Path]:
     """Object files of that ISA in the newest build folder."""
-    folders = sorted(ROOT.glob(f"build/*/CMakeFiles/lanewise_kernels_{isa}.dir"), key=lambda p: p.stat().st_mtime)
+    folders = sorted(
+        ROOT.glob(f"build/*/CMakeFiles/lanewise_kernels_{isa}.dir"), key=lambda p: p.stat().st_mtime
+    )
     return sorted(folders[-1].rglob("*.o")) if folders else []
 
 
