@@ -62,7 +62,8 @@ MachinePeak measure_peak(Isa isa, int threads) {
   constexpr std::int64_t kProbe = 10000;
   const double rate = best_rate([&] { return on_all([&](auto) { return kernel.fma(kProbe); }); });
   const double per_round = kernel.fma(1) * threads;
-  const auto rounds = std::max<std::int64_t>(1, static_cast<std::int64_t>(rate * kTurnSeconds / per_round));
+  const auto rounds =
+      std::max<std::int64_t>(1, static_cast<std::int64_t>(rate * kTurnSeconds / per_round));
   peak.flops = best_rate([&] { return on_all([&](auto) { return kernel.fma(rounds); }); });
 
   const AlignedBytes memory = allocate_aligned(kFloats * sizeof(float));
