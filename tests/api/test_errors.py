@@ -60,9 +60,7 @@ def test_number_of_arrays(model: lw.Model) -> None:
 
 
 def test_unknown_output(model: lw.Model) -> None:
-    with pytest.raises(
-        lw.InputError, match="'q' is no tensor of this model; its outputs are 'y'"
-    ):
+    with pytest.raises(lw.InputError, match="'q' is no tensor of this model; its outputs are 'y'"):
         model.run({"x": X}, outputs=["q"])
     check_still_works(model)
 
@@ -106,9 +104,7 @@ def test_folder(tmp_path: Path) -> None:
 
 
 def test_no_model_at_all() -> None:
-    with pytest.raises(
-        lw.InputError, match="a path, bytes or an onnx.ModelProto, got int"
-    ):
+    with pytest.raises(lw.InputError, match="a path, bytes or an onnx.ModelProto, got int"):
         lw.load(3)
 
 

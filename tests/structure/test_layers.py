@@ -81,9 +81,7 @@ def test_only_knobs_reads_the_environment() -> None:
 
 
 def test_library_does_not_print_or_abort() -> None:
-    words = re.compile(
-        r"\b(std::cout|std::cerr|printf\(|puts\(|abort\(|std::exit\(|terminate\()"
-    )
+    words = re.compile(r"\b(std::cout|std::cerr|printf\(|puts\(|abort\(|std::exit\(|terminate\()")
     found = [p for p in sources() if words.search(p.read_text())]
     assert found == []
 
