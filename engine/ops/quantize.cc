@@ -1,15 +1,13 @@
-// QuantizeLinear, DequantizeLinear and DynamicQuantizeLinear (Jacob et al. 2018, "Quantization and
-// Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference").
+// QuantizeLinear and DequantizeLinear (Jacob et al. 2018, "Quantization and Training of Neural Networks
+// for Efficient Integer-Arithmetic-Only Inference"). The dynamic one is in dynamic_quantize.cc.
 #include <algorithm>
-#include <cmath>
-#include <limits>
-#include <memory>
 #include <string>
 
 #include "engine/base/parallel.h"
 #include "engine/cpu/int_pack.h"
 #include "engine/graph/layout.h"
 #include "engine/graph/op.h"
+#include "engine/ops/small_types.h"
 
 namespace lanewise {
 namespace {
@@ -30,6 +28,10 @@ kernels::QuantRange range_of(DType dtype) {
     case DType::kInt2: return {-2, 1};
     default: return {0, -1};
   }
+}
+
+bool is_small_float(DType dtype) {
+  return is_small(dtype) && range_of(dtype).high < range_of(dtype).low && dtype != DType::kFloat8E8M0;
 }
 
 DType stored_type(DType dtype) {
@@ -175,7 +177,7 @@ void infer_quantize(InferContext& c) {
     result = c.dtype(2);
   }
   if (result == DType::kUndefined) result = DType::kUInt8;
-  if (range_of(result).high < range_of(result).low) {
+  if (range_of(result).high < range_of(result).low && !is_small_float(result)) {
     c.unsupported("quantisation to " + std::string(dtype_name(result)) + " is not supported");
   }
   c.set_output(0, result, c.shape(0));
@@ -214,7 +216,52 @@ void quantize_all(const RunContext& run, const Placement& p, std::int64_t elemen
   for_rows(p, elements, run.threads, row, chunk);
 }
 
+// To and from 8- and 4-bit floats, element by element: no network is slow because of them.
+template <class F>
+void for_elements(const Placement& p, std::int64_t elements, int threads, F&& f) {
+  for_rows(
+      p, elements, threads,
+      [&](std::int64_t begin, std::int64_t n, std::int64_t at) {
+        for (std::int64_t i = begin; i < begin + n; ++i) f(i, at);
+      },
+      [&](std::int64_t begin, std::int64_t n) {
+        for (std::int64_t i = begin; i < begin + n; ++i) f(i, p.at(i));
+      });
+}
+
+float small_zero(const RunContext& run, DType dtype, std::int64_t at) {
+  return run.has_in(2) ? decode_small(dtype, run.in<std::uint8_t>(2)[at]) : 0.0f;
+}
+
+Step lower_quantize_small(LowerContext& c) {
+  const SmallRounding rounding{.saturate = c.attr_int("saturate") != 0};
+  Step step;
+  step.algorithm = "elements";
+  step.run = [p = placement_of(c), elements = c.shape(0).elements(), from = c.dtype(0), to = c.output(0).dtype,
+              rounding](const RunContext& run) {
+    for_elements(p, elements, run.threads, [&](std::int64_t i, std::int64_t at) {
+      float buffer;
+      const float value = *as_floats(run, from, i, 1, &buffer) / run.in<float>(1)[at] + small_zero(run, to, at);
+      run.out<std::uint8_t>(0)[i] = encode_small(to, value, rounding);
+    });
+  };
+  return step;
+}
+
+Step lower_dequantize_small(LowerContext& c) {
+  Step step;
+  step.algorithm = "elements";
+  step.run = [p = placement_of(c), elements = c.shape(0).elements(), from = c.dtype(0)](const RunContext& run) {
+    for_elements(p, elements, run.threads, [&](std::int64_t i, std::int64_t at) {
+      const float value = decode_small(from, run.in<std::uint8_t>(0)[i]) - small_zero(run, from, at);
+      run.out<float>(0)[i] = value * run.in<float>(1)[at];
+    });
+  };
+  return step;
+}
+
 Step lower_quantize(LowerContext& c) {
+  if (is_small_float(c.output(0).dtype)) return lower_quantize_small(c);
   Step step;
   step.algorithm = "rows";
   step.run = [p = placement_of(c), elements = c.shape(0).elements(), count = c.shape(1).elements(),
@@ -231,8 +278,11 @@ Step lower_quantize(LowerContext& c) {
 }
 
 void infer_dequantize(InferContext& c) {
-  c.expect_dtype(0, {DType::kUInt8, DType::kInt8, DType::kUInt16, DType::kInt16, DType::kInt32, DType::kUInt4,
-                     DType::kInt4, DType::kUInt2, DType::kInt2});
+  if (!is_small_float(c.dtype(0)) && c.dtype(0) != DType::kInt32 &&
+      range_of(c.dtype(0)).high < range_of(c.dtype(0)).low) {
+    c.fail("input 0 must be quantised: an integer of at most 32 bits or a float of 8 or 4, found " +
+           std::string(dtype_name(c.dtype(0))));
+  }
   c.expect_dtype(1, {DType::kFloat32, DType::kFloat16, DType::kBFloat16});
   if (c.has_input(2)) c.expect_same_dtype(0, 2);
   check_granularity(c);
@@ -271,6 +321,7 @@ void dequantize_all(const RunContext& run, const Placement& p, std::int64_t elem
 }
 
 Step lower_dequantize(LowerContext& c) {
+  if (is_small_float(c.dtype(0))) return lower_dequantize_small(c);
   Step step;
   step.algorithm = "rows";
   step.run = [p = placement_of(c), elements = c.shape(0).elements(), count = c.shape(1).elements(),
@@ -286,35 +337,6 @@ Step lower_dequantize(LowerContext& c) {
   return step;
 }
 
-void infer_dynamic(InferContext& c) {
-  c.expect_dtype(0, {DType::kFloat32});
-  c.set_output(0, DType::kUInt8, c.shape(0));
-  c.set_output(1, DType::kFloat32, Shape{});
-  c.set_output(2, DType::kUInt8, Shape{});
-}
-
-Step lower_dynamic(LowerContext& c) {
-  Step step;
-  step.algorithm = "two passes";
-  step.run = [n = c.shape(0).elements(), &table = kernels::quantize(c.isa())](const RunContext& run) {
-    const float* x = run.in<float>(0);
-    float low = 0.0f, high = 0.0f;  // the range always holds 0
-    table.extremes(n, x, &low, &high);
-    float scale = (high - low) / 255.0f;
-    if (scale == 0.0f) scale = 1.0f;  // all zeros
-    const float shift = std::nearbyint(std::clamp(0.0f - low / scale, 0.0f, 255.0f));
-    const std::int32_t zero = static_cast<std::int32_t>(shift);
-    if (run.has_out(1)) *run.out<float>(1) = scale;
-    if (run.has_out(2)) *run.out<std::uint8_t>(2) = static_cast<std::uint8_t>(zero);
-    if (!run.has_out(0)) return;
-    parallel_for(run.threads, n, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      table.u8.quantize(end - begin, x + begin, {&scale, &zero, false}, {0, 255},
-                        run.out<std::uint8_t>(0) + begin);
-    });
-  };
-  return step;
-}
-
 constexpr AttrDef kAxis = {.name = "axis", .type = AttrType::kInt, .doc = "axis of the scales when there are several",
                            .int_default = 1};
 constexpr AttrDef kBlock = {.name = "block_size", .type = AttrType::kInt,
@@ -322,7 +344,7 @@ constexpr AttrDef kBlock = {.name = "block_size", .type = AttrType::kInt,
 constexpr AttrDef kOutput = {.name = "output_dtype", .type = AttrType::kInt,
                              .doc = "type of the result; 0: that of the zero point or scale"};
 constexpr AttrDef kSaturate = {.name = "saturate", .type = AttrType::kInt,
-                               .doc = "only for 8-bit floats; integers always saturate", .int_default = 1};
+                               .doc = "0: 8-bit floats overflow to infinity or NaN; integers always saturate", .int_default = 1};
 constexpr AttrDef kPrecision = {.name = "precision", .type = AttrType::kInt,
                                 .doc = "type of the division; float32 is used whatever it says"};
 
@@ -336,8 +358,6 @@ constexpr OpDef kOps[] = {
     {.name = "DequantizeLinear", .doc = "(x - zero point) * scale.", .min_inputs = 2, .max_inputs = 3,
      .attributes = kDequantizeAttrs, .infer = infer_dequantize, .lower = lower_dequantize,
      .layout = LayoutRule::kFollow},
-    {.name = "DynamicQuantizeLinear", .doc = "Quantisation to uint8 by the range of the data.",
-     .max_outputs = 3, .infer = infer_dynamic, .lower = lower_dynamic},
 };
 
 }  // namespace

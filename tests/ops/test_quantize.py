@@ -24,7 +24,7 @@ MS = "com.microsoft"
 def model_of(
     op: str,
     arrays: Arrays,
-    dtype: str,
+    dtype: Any,
     constants: Sequence[str] = (),
     domain: str = "",
     **attributes: Any,
@@ -654,3 +654,20 @@ def test_contributed_operators_agree_with_onnx_runtime(op: str) -> None:
     off = np.abs(run(model, arrays).astype(int) - expected.astype(int))
     assert off.max() <= 1
     assert np.mean(off) < 0.01
+
+
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "float4_e2m1fn"])
+def test_small_floats(name: str) -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    dtype = np.dtype(getattr(ml_dtypes, name))
+    x = np.linspace(-5, 5, 21, dtype=np.float32).reshape(3, 7)
+    s = scale([0.5, 1.0, 2.0])
+    arrays = {"x": x, "s": s, "z": np.zeros(3, dtype)}
+    q = run(model_of("QuantizeLinear", arrays, dtype, axis=0), arrays)
+    assert q.dtype == dtype
+    largest = float(ml_dtypes.finfo(dtype).max)
+    expected = np.clip(x / s[:, None], -largest, largest).astype(dtype)
+    np.testing.assert_array_equal(q.astype(np.float32), expected.astype(np.float32))
+    arrays = {"x": q, "s": s}
+    got = run(model_of("DequantizeLinear", arrays, "float32", axis=0), arrays)
+    np.testing.assert_array_equal(got, q.astype(np.float32) * s[:, None])
