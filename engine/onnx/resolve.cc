@@ -2,6 +2,7 @@
 #include "engine/onnx/resolve.h"
 
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "engine/graph/op.h"
@@ -15,6 +16,7 @@ struct Scope {
   Scope* parent = nullptr;
   Graph graph;
   std::unordered_map<std::string, ValueId> ids;
+  std::unordered_set<ValueId> free;  // graph.overridable
   std::vector<ValueId> captured;  // in the parent's values, one for each input past the formal ones
 
   ValueId define(Value value) {
@@ -72,9 +74,7 @@ ValueId Resolver::find(Scope& scope, const std::string& name) {
   if (outer == kNoValue) return kNoValue;
   const Graph& around = scope.parent->graph;
   Value value = around.value(outer);
-  const auto& free = around.overridable;
-  const bool fixed =
-      value.constant != nullptr && std::find(free.begin(), free.end(), outer) == free.end();
+  const bool fixed = value.constant != nullptr && !scope.parent->free.contains(outer);
   if (!fixed) value.constant = nullptr;
   const ValueId id = scope.define(std::move(value));
   if (!fixed) {
@@ -104,7 +104,10 @@ void Resolver::add_inputs(const DraftGraph& draft, Scope& scope) {
                                    std::string(dtype_name(input.dtype)) + ", its initializer is " +
                                    std::string(dtype_name(value.dtype)));
       }
-      if (options_.overridable) scope.graph.overridable.push_back(it->second);
+      if (options_.overridable) {
+        scope.graph.overridable.push_back(it->second);
+        scope.free.insert(it->second);
+      }
       continue;
     }
     if (input.not_tensor != nullptr) {
@@ -145,12 +148,15 @@ Subgraph Resolver::add_body(DraftGraph& body, Node& node, Scope& scope) {
   inner.parent = &scope;
   build(body, inner);
   Subgraph result;
+  // Bodies of one node share what they capture.
+  std::unordered_map<ValueId, int> places;
+  const auto inputs = static_cast<int>(node.inputs.size());
+  for (int i = node.formal_inputs; i < inputs; ++i)
+    places.emplace(node.inputs[static_cast<std::size_t>(i)], i);
   for (ValueId outer : inner.captured) {
-    // Bodies of one node share what they capture.
-    const auto first = node.inputs.begin() + node.formal_inputs;
-    const auto it = std::find(first, node.inputs.end(), outer);
-    result.captured.push_back(static_cast<int>(it - node.inputs.begin()));
-    if (it == node.inputs.end()) node.inputs.push_back(outer);
+    const auto [place, added] = places.emplace(outer, static_cast<int>(node.inputs.size()));
+    if (added) node.inputs.push_back(outer);
+    result.captured.push_back(place->second);
   }
   result.graph = std::make_shared<const Graph>(std::move(inner.graph));
   return result;
