@@ -93,9 +93,9 @@ void resize_by_scales(const OpContext& c, const std::vector<int>& axes, std::vec
   for (std::size_t i = 0; i < axes.size(); ++i) {
     ResampleAxis& axis = all[static_cast<std::size_t>(axes[i])];
     axis.scale = scales[i];
-    // In float, as ONNX's own shape inference rounds the product.
-    const float out = std::floor(static_cast<float>(axis.in) * static_cast<float>(scales[i]));
-    if (!(axis.scale > 0) || !(out < 0x1p31f)) {
+    // The scale is a float32 and the product is not rounded again: 10 * 0.7f gives 6.
+    const double out = std::floor(static_cast<double>(axis.in) * scales[i]);
+    if (!(axis.scale > 0) || !(out < 0x1p31)) {
       c.fail("scale " + std::to_string(scales[i]) + " is not positive or gives too large a dimension");
     }
     axis.out = static_cast<std::int64_t>(out);
