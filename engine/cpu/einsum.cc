@@ -79,8 +79,9 @@ void sum_elements(const EinsumOperand& kept, const EinsumOperand& summed, const 
                   int threads) {
   const std::int64_t terms = elements(summed);
   std::vector<std::int64_t> offsets(static_cast<std::size_t>(terms));
-  for (std::int64_t i = 0; i < terms; ++i)
+  for (std::int64_t i = 0; i < terms; ++i) {
     offsets[static_cast<std::size_t>(i)] = offset_of(summed, i);
+  }
   parallel_for(threads, elements(kept), 16384 / terms + 1,
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t i = begin; i < end; ++i) {
@@ -178,8 +179,9 @@ class Builder {
     if (summed.empty()) {
       std::vector<CopyDim> dims;
       const EinsumOperand target = dense(kept);
-      for (std::size_t i = 0; i < kept.size(); ++i)
+      for (std::size_t i = 0; i < kept.size(); ++i) {
         dims.push_back({kept[i].size, kept[i].stride, target[i].stride});
+      }
       stage.run = [copy = StridedCopy(std::move(dims), dtype_, c_.isa())](
                       const void* in, const void*, void* result, const RunContext& run) {
         copy.run(in, 0, result, 0, run.threads);

@@ -32,7 +32,9 @@ std::pair<std::int64_t, std::int64_t> longest_stretch(const std::vector<std::int
       continue;
     }
     if (i > begin && source != sources[static_cast<std::size_t>(i - 1)] + 1) begin = i;
-    if (i + 1 - begin > best_end - best_begin) std::tie(best_begin, best_end) = std::pair(begin, i + 1);
+    if (i + 1 - begin > best_end - best_begin) {
+      std::tie(best_begin, best_end) = std::pair(begin, i + 1);
+    }
   }
   return {best_begin, best_end};
 }
@@ -44,7 +46,8 @@ IndexedCopy::IndexedCopy(const Shape& in, Layout in_layout, Layout out_layout,
   const std::vector<std::int64_t> strides = layout_strides(in, in_layout);
   std::vector<std::size_t> order(static_cast<std::size_t>(rank));
   for (int axis = 0; axis < rank; ++axis) {
-    order[static_cast<std::size_t>(physical_axis(axis, rank, out_layout))] = static_cast<std::size_t>(axis);
+    order[static_cast<std::size_t>(physical_axis(axis, rank, out_layout))] =
+        static_cast<std::size_t>(axis);
     if (sources[static_cast<std::size_t>(axis)].empty()) rows_ = 0;
   }
   if (rows_ == 0) return;
@@ -58,7 +61,9 @@ IndexedCopy::IndexedCopy(const Shape& in, Layout in_layout, Layout out_layout,
   for (std::size_t axis : order) {
     Axis row;
     if (strides[axis] == run_) std::tie(row.begin, row.end) = longest_stretch(sources[axis]);
-    for (std::int64_t source : sources[axis]) row.offsets.push_back(source < 0 ? -1 : source * strides[axis]);
+    for (std::int64_t source : sources[axis]) {
+      row.offsets.push_back(source < 0 ? -1 : source * strides[axis]);
+    }
     axes_.push_back(std::move(row));
   }
   if (axes_.empty()) axes_.push_back({{0}, 0, 1});
@@ -105,24 +110,27 @@ void IndexedCopy::copy_row(const T* in, const T& fill, T* out) const {
 template <class T>
 void IndexedCopy::copy_rows(const T* in, const T& fill, T* out, int threads) const {
   const std::int64_t row_elements = static_cast<std::int64_t>(axes_.back().offsets.size()) * run_;
-  const std::int64_t row_bytes = std::max<std::int64_t>(1, row_elements * static_cast<std::int64_t>(sizeof(T)));
-  parallel_for(threads, rows_, kGrainBytes / row_bytes + 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      const std::int64_t offset = row_offset(row);
-      if (offset < 0) {
-        std::fill_n(out + row * row_elements, row_elements, fill);
-      } else {
-        copy_row(in + offset, fill, out + row * row_elements);
-      }
-    }
-  });
+  const std::int64_t row_bytes =
+      std::max<std::int64_t>(1, row_elements * static_cast<std::int64_t>(sizeof(T)));
+  parallel_for(threads, rows_, kGrainBytes / row_bytes + 1,
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t row = begin; row < end; ++row) {
+                   const std::int64_t offset = row_offset(row);
+                   if (offset < 0) {
+                     std::fill_n(out + row * row_elements, row_elements, fill);
+                   } else {
+                     copy_row(in + offset, fill, out + row * row_elements);
+                   }
+                 }
+               });
 }
 
 void IndexedCopy::run(const void* in, const void* fill, void* out, int threads) const {
   if (rows_ == 0) return;
   visit_element(dtype_, [&](auto type) {
     using T = typename decltype(type)::type;
-    copy_rows(static_cast<const T*>(in), *static_cast<const T*>(fill), static_cast<T*>(out), threads);
+    copy_rows(static_cast<const T*>(in), *static_cast<const T*>(fill), static_cast<T*>(out),
+              threads);
   });
 }
 

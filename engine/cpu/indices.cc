@@ -5,11 +5,13 @@
 
 namespace lanewise {
 
-void fail_index(const std::string& where, std::int64_t index, std::int64_t position, std::int64_t size) {
-  const std::string range = size == 0 ? "the dimension indexed is empty"
-                                      : "expected " + std::to_string(-size) + " to " + std::to_string(size - 1);
-  throw ModelError(where + "index " + std::to_string(index) + " at position " + std::to_string(position) +
-                   " is out of range; " + range);
+void fail_index(const std::string& where, std::int64_t index, std::int64_t position,
+                std::int64_t size) {
+  const std::string range =
+      size == 0 ? "the dimension indexed is empty"
+                : "expected " + std::to_string(-size) + " to " + std::to_string(size - 1);
+  throw ModelError(where + "index " + std::to_string(index) + " at position " +
+                   std::to_string(position) + " is out of range; " + range);
 }
 
 }  // namespace lanewise

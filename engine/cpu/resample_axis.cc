@@ -51,7 +51,8 @@ std::int64_t clamp_index(double at, std::int64_t size) {
 
 }  // namespace
 
-std::vector<std::int64_t> nearest_sources(const ResampleAxis& axis, const ResampleOptions& options) {
+std::vector<std::int64_t> nearest_sources(const ResampleAxis& axis,
+                                          const ResampleOptions& options) {
   std::vector<std::int64_t> sources;
   for (std::int64_t x = 0; x < axis.out; ++x) {
     const double at = source_coordinate(axis, options.coordinates, x);
@@ -84,7 +85,9 @@ Taps resample_taps(const ResampleAxis& axis, const ResampleOptions& options) {
       const double index = base + static_cast<double>(first + t);
       const double distance = (index - at) * stretch;
       double weight = cubic ? cubic_weight(distance, options.cubic_a) : linear_weight(distance);
-      if (options.exclude_outside && (index < 0 || index >= static_cast<double>(axis.in))) weight = 0;
+      if (options.exclude_outside && (index < 0 || index >= static_cast<double>(axis.in))) {
+        weight = 0;
+      }
       result.indices.push_back(clamp_index(index, axis.in));
       result.weights.push_back(weight);
       sum += weight;

@@ -7,7 +7,12 @@
 namespace lanewise {
 
 enum class Coordinates {
-  kHalfPixel, kHalfPixelSymmetric, kPytorchHalfPixel, kAlignCorners, kAsymmetric, kCropAndResize
+  kHalfPixel,
+  kHalfPixelSymmetric,
+  kPytorchHalfPixel,
+  kAlignCorners,
+  kAsymmetric,
+  kCropAndResize
 };
 enum class Interpolation { kNearest, kLinear, kCubic };
 enum class Rounding { kPreferFloor, kPreferCeil, kFloor, kCeil };
@@ -23,8 +28,8 @@ struct ResampleOptions {
 
 struct ResampleAxis {
   std::int64_t in = 0, out = 0;
-  double scale = 1.0;                       // as given: out / in need not be exactly this
-  double roi_begin = 0.0, roi_end = 1.0;    // for kCropAndResize
+  double scale = 1.0;                     // as given: out / in need not be exactly this
+  double roi_begin = 0.0, roi_end = 1.0;  // for kCropAndResize
 };
 
 // The input index of each output index for kNearest; -1 outside the region of kCropAndResize.
@@ -35,7 +40,7 @@ struct Taps {
   std::int64_t taps = 0;
   std::vector<std::int64_t> indices;  // within the input
   std::vector<double> weights;
-  std::vector<char> outside;          // 1 for output indices that take the extrapolation value
+  std::vector<char> outside;  // 1 for output indices that take the extrapolation value
 };
 Taps resample_taps(const ResampleAxis& axis, const ResampleOptions& options);
 

@@ -9,7 +9,8 @@
 namespace lanewise {
 namespace {
 
-constexpr std::int64_t kGrain = 1 << 14;  // elements: below this a thread costs more than it computes
+constexpr std::int64_t kGrain =
+    1 << 14;  // elements: below this a thread costs more than it computes
 
 void double_rows(const double* const* rows, const double* weights, std::int64_t taps, double* out,
                  std::int64_t n) noexcept {
@@ -20,12 +21,15 @@ void double_rows(const double* const* rows, const double* weights, std::int64_t 
   }
 }
 
-void double_pixels(const double* in, const std::int64_t* offsets, const double* weights, std::int64_t taps,
-                   std::int64_t count, std::int64_t inner, double* out) noexcept {
+void double_pixels(const double* in, const std::int64_t* offsets, const double* weights,
+                   std::int64_t taps, std::int64_t count, std::int64_t inner,
+                   double* out) noexcept {
   for (std::int64_t x = 0; x < count; ++x) {
     for (std::int64_t c = 0; c < inner; ++c) {
       double sum = 0;
-      for (std::int64_t t = x * taps; t < (x + 1) * taps; ++t) sum += in[offsets[t] + c] * weights[t];
+      for (std::int64_t t = x * taps; t < (x + 1) * taps; ++t) {
+        sum += in[offsets[t] + c] * weights[t];
+      }
       out[x * inner + c] = sum;
     }
   }
@@ -34,8 +38,8 @@ void double_pixels(const double* in, const std::int64_t* offsets, const double* 
 }  // namespace
 
 template <class W>
-Resampler<W>::Resampler(const Shape& in, std::vector<std::pair<int, Taps>> axes, W extrapolation, int threads,
-                        Isa isa)
+Resampler<W>::Resampler(const Shape& in, std::vector<std::pair<int, Taps>> axes, W extrapolation,
+                        int threads, Isa isa)
     : threads_(threads), extrapolation_(extrapolation) {
   if constexpr (std::is_same_v<W, float>) {
     rows_ = kernels::resample(isa).rows;
@@ -44,7 +48,8 @@ Resampler<W>::Resampler(const Shape& in, std::vector<std::pair<int, Taps>> axes,
     rows_ = double_rows;
     pixels_ = double_pixels;
   }
-  std::sort(axes.begin(), axes.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(axes.begin(), axes.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   Shape shape = in;
   std::vector<Pass> passes;
   for (auto& [axis, taps] : axes) {
@@ -121,10 +126,11 @@ template <class W>
 void Resampler<W>::run_rows(const Pass& pass, const W* in, W* out, int threads) const {
   parallel_for(threads, pass.outer * pass.out, kGrain / (pass.inner * pass.taps) + 1,
                [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      blend_row(pass, in + i / pass.out * pass.in * pass.inner, i % pass.out, out + i * pass.inner);
-    }
-  });
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   blend_row(pass, in + i / pass.out * pass.in * pass.inner, i % pass.out,
+                             out + i * pass.inner);
+                 }
+               });
 }
 
 template <class W>
@@ -133,8 +139,10 @@ void Resampler<W>::run_last(const W* in, W* out, W* rows, int threads) const {
   if (row_elements_ == 0) {
     parallel_for(threads, last_.outer, kGrain / (out_block * last_.taps) + 1,
                  [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) blend_pixels(in + i * in_block, out + i * out_block);
-    });
+                   for (std::int64_t i = begin; i < end; ++i) {
+                     blend_pixels(in + i * in_block, out + i * out_block);
+                   }
+                 });
     return;
   }
   const std::int64_t blocks = row_elements_ / in_block;  // of the last axis in one row

@@ -17,7 +17,8 @@ template <class W>
 class Resampler {
  public:
   // `in` and the axes are in memory order; each axis is given once, with its taps.
-  Resampler(const Shape& in, std::vector<std::pair<int, Taps>> axes, W extrapolation, int threads, Isa isa);
+  Resampler(const Shape& in, std::vector<std::pair<int, Taps>> axes, W extrapolation, int threads,
+            Isa isa);
 
   // What run() needs besides its arrays.
   std::size_t scratch_bytes() const;

@@ -18,13 +18,15 @@ inline Reduction scatter_reduction(const OpContext& c) {
   const std::string_view name = c.attr_string("reduction");
   if (name.empty() || name == "none") return Reduction::kNone;
   if (!visit_scalar(c.dtype(0), [](auto) {})) {
-    c.fail("reduction '" + std::string(name) + "' needs numbers, found " + std::string(dtype_name(c.dtype(0))));
+    c.fail("reduction '" + std::string(name) + "' needs numbers, found " +
+           std::string(dtype_name(c.dtype(0))));
   }
   if (name == "add") return Reduction::kAdd;
   if (name == "mul") return Reduction::kMul;
   if (name == "max") return Reduction::kMax;
   if (name == "min") return Reduction::kMin;
-  c.fail("attribute 'reduction' is '" + std::string(name) + "', expected none, add, mul, max or min");
+  c.fail("attribute 'reduction' is '" + std::string(name) +
+         "', expected none, add, mul, max or min");
 }
 
 // Integers wrap around; a NaN stays, as in NumPy.

@@ -107,8 +107,8 @@ void StridedCopy::choose_inner(std::vector<CopyDim> dims, DType dtype, Isa isa) 
   }
   std::size_t row = dims.empty() ? 0 : dims.size() - 1;
   if (column_.out_stride == 1 && column_.in_stride > 1 && dtype != DType::kString) {
-    const auto unit = std::find_if(dims.begin(), dims.end(),
-                                   [](const CopyDim& d) { return d.in_stride == 1; });
+    const auto unit =
+        std::find_if(dims.begin(), dims.end(), [](const CopyDim& d) { return d.in_stride == 1; });
     if (unit != dims.end()) {
       const kernels::Transpose& fn = kernels::transpose(isa);
       transpose_ = element_ == 1   ? fn.b1
@@ -125,8 +125,8 @@ void StridedCopy::choose_inner(std::vector<CopyDim> dims, DType dtype, Isa isa) 
     dims.erase(dims.begin() + static_cast<std::ptrdiff_t>(row));
   }
   block_columns_ = std::min(column_.size, transpose_ ? kTransposeColumns : kBlockBytes / element_);
-  block_rows_ = std::min(row_.size, transpose_ ? kTransposeRows
-                                               : ceil_divide(kBlockBytes, column_.size * element_));
+  block_rows_ = std::min(
+      row_.size, transpose_ ? kTransposeRows : ceil_divide(kBlockBytes, column_.size * element_));
   outer_ = std::move(dims);
   blocks_ = ceil_divide(row_.size, block_rows_) * ceil_divide(column_.size, block_columns_);
   for (const CopyDim& d : outer_) blocks_ *= d.size;
@@ -153,7 +153,8 @@ void StridedCopy::copy_block(const StridedCopy& copy, const std::byte* in, std::
       for (std::int64_t i = 0; i < columns; ++i) std::memcpy(to + i * kBytes, &value, sizeof(T));
     } else {
       for (std::int64_t i = 0; i < columns; ++i) {
-        std::memcpy(to + i * column.out_stride * kBytes, from + i * column.in_stride * kBytes, sizeof(T));
+        std::memcpy(to + i * column.out_stride * kBytes, from + i * column.in_stride * kBytes,
+                    sizeof(T));
       }
     }
   }

@@ -51,7 +51,7 @@ class StridedCopy {
   CopyDim row_, column_;
   std::int64_t block_rows_ = 1, block_columns_ = 1;  // that one call of inner_ copies
   std::int64_t blocks_ = 0;                          // of the whole box
-  std::int64_t element_ = 1;  // bytes that move together
+  std::int64_t element_ = 1;                         // bytes that move together
   std::int64_t element_bytes_ = 1;
   InnerFn inner_ = nullptr;
   void (*transpose_)(const void*, std::int64_t, void*, std::int64_t, std::int64_t,

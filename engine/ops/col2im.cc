@@ -17,15 +17,16 @@ struct Col2ImPlan {
   std::int64_t pixels = 1, taps = 1, blocks = 1;
 };
 
-std::vector<std::int64_t> attr_or(const OpContext& c, const char* name, std::size_t count, std::int64_t fallback) {
+std::vector<std::int64_t> attr_or(const OpContext& c, const char* name, std::size_t count,
+                                  std::int64_t fallback) {
   std::vector<std::int64_t> values = c.attr_ints(name);
   if (values.empty()) values.assign(count, fallback);
   for (std::int64_t value : values) {
     if (value < fallback || value > (std::int64_t{1} << 31)) values.clear();
   }
   if (values.size() != count) {
-    c.fail("attribute '" + std::string(name) + "' must be " + std::to_string(count) + " numbers from " +
-           std::to_string(fallback) + " to 2^31");
+    c.fail("attribute '" + std::string(name) + "' must be " + std::to_string(count) +
+           " numbers from " + std::to_string(fallback) + " to 2^31");
   }
   return values;
 }
@@ -36,8 +37,8 @@ Col2ImPlan plan_col2im(const OpContext& c) {
   plan.block = c.content(2)->int_values();
   const std::size_t rank = plan.image.size();
   if (rank == 0 || plan.block.size() != rank) {
-    c.fail("'image_shape' and 'block_shape' must have as many numbers, found " + Shape(plan.image).str() + " and " +
-           Shape(plan.block).str());
+    c.fail("'image_shape' and 'block_shape' must have as many numbers, found " +
+           Shape(plan.image).str() + " and " + Shape(plan.block).str());
   }
   plan.stride = attr_or(c, "strides", rank, 1);
   plan.dilation = attr_or(c, "dilations", rank, 1);
@@ -45,8 +46,8 @@ Col2ImPlan plan_col2im(const OpContext& c) {
   for (std::size_t i = 0; i < rank; ++i) {
     constexpr std::int64_t kMost = std::int64_t{1} << 31;
     if (plan.image[i] < 0 || plan.block[i] < 1 || plan.image[i] > kMost || plan.block[i] > kMost) {
-      c.fail("'image_shape' " + Shape(plan.image).str() + " or 'block_shape' " + Shape(plan.block).str() +
-             " is out of range");
+      c.fail("'image_shape' " + Shape(plan.image).str() + " or 'block_shape' " +
+             Shape(plan.block).str() + " is out of range");
     }
     const std::int64_t padded = plan.image[i] + pads[i] + pads[i + rank];
     const std::int64_t room = padded - (plan.block[i] - 1) * plan.dilation[i] - 1;
@@ -69,8 +70,8 @@ void infer_col2im(InferContext& c) {
   const Col2ImPlan plan = plan_col2im(c);
   const Shape& in = c.shape(0);
   if (in[1] % plan.taps != 0 || in[2] != plan.blocks) {
-    c.fail("input must have shape [N, C * " + std::to_string(plan.taps) + ", " + std::to_string(plan.blocks) +
-           "] for these blocks, found " + in.str());
+    c.fail("input must have shape [N, C * " + std::to_string(plan.taps) + ", " +
+           std::to_string(plan.blocks) + "] for these blocks, found " + in.str());
   }
   Shape out{in[0], in[1] / plan.taps};
   for (std::int64_t size : plan.image) out.push_back(size);
@@ -99,7 +100,9 @@ void sum_blocks(const Col2ImPlan& plan, const T* columns, T* image) {
   for (std::int64_t tap = 0; tap < plan.taps; ++tap) {
     for (std::int64_t block = 0; block < plan.blocks; ++block) {
       const std::int64_t pixel = pixel_of(plan, tap, block);
-      if (pixel >= 0) image[pixel] = static_cast<T>(image[pixel] + columns[tap * plan.blocks + block]);
+      if (pixel >= 0) {
+        image[pixel] = static_cast<T>(image[pixel] + columns[tap * plan.blocks + block]);
+      }
     }
   }
 }
@@ -113,23 +116,33 @@ Step lower_col2im(LowerContext& c) {
       using T = typename decltype(type)::type;
       parallel_for(run.threads, images, 4096 / (plan.taps * plan.blocks + 1) + 1,
                    [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-          sum_blocks(plan, run.in<T>(0) + i * plan.taps * plan.blocks, run.out<T>(0) + i * plan.pixels);
-        }
-      });
+                     for (std::int64_t i = begin; i < end; ++i) {
+                       sum_blocks(plan, run.in<T>(0) + i * plan.taps * plan.blocks,
+                                  run.out<T>(0) + i * plan.pixels);
+                     }
+                   });
     });
   };
   return step;
 }
 
 constexpr AttrDef kAttrs[] = {
-    {.name = "dilations", .type = AttrType::kInts, .doc = "distance of a block's elements; 1 when absent"},
-    {.name = "pads", .type = AttrType::kInts, .doc = "pixels around the image, begins then ends; 0 when absent"},
+    {.name = "dilations",
+     .type = AttrType::kInts,
+     .doc = "distance of a block's elements; 1 when absent"},
+    {.name = "pads",
+     .type = AttrType::kInts,
+     .doc = "pixels around the image, begins then ends; 0 when absent"},
     {.name = "strides", .type = AttrType::kInts, .doc = "distance of the blocks; 1 when absent"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "Col2Im", .doc = "Sliding blocks, one per column, summed into an image.", .min_inputs = 3,
-     .max_inputs = 3, .attributes = kAttrs, .infer = infer_col2im, .lower = lower_col2im},
+    {.name = "Col2Im",
+     .doc = "Sliding blocks, one per column, summed into an image.",
+     .min_inputs = 3,
+     .max_inputs = 3,
+     .attributes = kAttrs,
+     .infer = infer_col2im,
+     .lower = lower_col2im},
 };
 
 }  // namespace

@@ -22,8 +22,9 @@ void infer_concat(InferContext& c) {
     Shape rest = shape;
     if (shape.rank() == first.rank()) rest[axis] = first[axis];
     if (rest != first) {
-      c.fail("inputs may differ only in dimension " + std::to_string(axis) + ", found input 0 of shape " +
-             first.str() + " and input " + std::to_string(i) + " of shape " + shape.str());
+      c.fail("inputs may differ only in dimension " + std::to_string(axis) +
+             ", found input 0 of shape " + first.str() + " and input " + std::to_string(i) +
+             " of shape " + shape.str());
     }
     out[axis] += shape[axis];
   }
@@ -38,8 +39,9 @@ Step lower_concat(LowerContext& c) {
   std::int64_t position = 0;
   for (int i = 0; i < c.num_inputs(); ++i) {
     const Shape& shape = c.shape(i);
-    parts.emplace_back(StridedCopy(box(shape, layout_strides(shape, c.layout(i)), out), c.dtype(0), c.isa()),
-                       position * out[static_cast<std::size_t>(axis)]);
+    parts.emplace_back(
+        StridedCopy(box(shape, layout_strides(shape, c.layout(i)), out), c.dtype(0), c.isa()),
+        position * out[static_cast<std::size_t>(axis)]);
     position += shape[axis];
   }
   Step step;
@@ -57,7 +59,9 @@ std::vector<std::int64_t> split_sizes(InferContext& c, std::int64_t whole) {
   const int count = c.num_outputs();
   std::vector<std::int64_t> sizes;
   if (c.has_input(1)) {
-    if (c.has_attr("num_outputs")) c.fail("has both input 'split' and attribute 'num_outputs'; keep one");
+    if (c.has_attr("num_outputs")) {
+      c.fail("has both input 'split' and attribute 'num_outputs'; keep one");
+    }
     sizes = c.need_ints(1);
     std::int64_t total = 0;
     for (std::int64_t size : sizes) {
@@ -115,8 +119,8 @@ Step lower_split(LowerContext& c) {
     if (c.has_output(i)) {
       const Shape& shape = c.out_shape(i);
       parts.push_back({i, position * in[static_cast<std::size_t>(axis)],
-                       StridedCopy(box(shape, in, layout_strides(shape, c.out_layout(i))), c.dtype(0),
-                                   c.isa())});
+                       StridedCopy(box(shape, in, layout_strides(shape, c.out_layout(i))),
+                                   c.dtype(0), c.isa())});
     }
     position += sizes[static_cast<std::size_t>(i)];
   }
@@ -124,27 +128,46 @@ Step lower_split(LowerContext& c) {
   step.algorithm = parts.empty() ? "nothing" : parts[0].copy.algorithm();
   step.run = [parts = std::move(parts)](const RunContext& run) {
     for (const Part& part : parts) {
-      part.copy.run(run.inputs[0], part.offset, run.outputs[static_cast<std::size_t>(part.output)], 0,
-                    run.threads);
+      part.copy.run(run.inputs[0], part.offset, run.outputs[static_cast<std::size_t>(part.output)],
+                    0, run.threads);
     }
   };
   return step;
 }
 
-constexpr AttrDef kConcatAttrs[] = {
-    {.name = "axis", .type = AttrType::kInt, .doc = "dimension along which the inputs are joined",
-     .required = true}};
+constexpr AttrDef kConcatAttrs[] = {{.name = "axis",
+                                     .type = AttrType::kInt,
+                                     .doc = "dimension along which the inputs are joined",
+                                     .required = true}};
 constexpr AttrDef kSplitAttrs[] = {
     {.name = "axis", .type = AttrType::kInt, .doc = "dimension that is cut"},
-    {.name = "num_outputs", .type = AttrType::kInt, .doc = "number of parts; optional, no default"}};
+    {.name = "num_outputs",
+     .type = AttrType::kInt,
+     .doc = "number of parts; optional, no default"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "Concat", .doc = "The inputs joined along an axis.", .min_inputs = 1, .max_inputs = -1,
-     .attributes = kConcatAttrs, .infer = infer_concat, .lower = lower_concat,
-     .layout = LayoutRule::kFollow, .any_float = true, .flops = no_flops},
-    {.name = "Split", .doc = "The input cut into parts along an axis.", .min_inputs = 1, .max_inputs = 2,
-     .min_outputs = 1, .max_outputs = -1, .attributes = kSplitAttrs, .infer = infer_split,
-     .lower = lower_split, .layout = LayoutRule::kFollow, .any_float = true, .flops = no_flops},
+    {.name = "Concat",
+     .doc = "The inputs joined along an axis.",
+     .min_inputs = 1,
+     .max_inputs = -1,
+     .attributes = kConcatAttrs,
+     .infer = infer_concat,
+     .lower = lower_concat,
+     .layout = LayoutRule::kFollow,
+     .any_float = true,
+     .flops = no_flops},
+    {.name = "Split",
+     .doc = "The input cut into parts along an axis.",
+     .min_inputs = 1,
+     .max_inputs = 2,
+     .min_outputs = 1,
+     .max_outputs = -1,
+     .attributes = kSplitAttrs,
+     .infer = infer_split,
+     .lower = lower_split,
+     .layout = LayoutRule::kFollow,
+     .any_float = true,
+     .flops = no_flops},
 };
 
 }  // namespace

@@ -34,20 +34,23 @@ void infer_depth_to_space(InferContext& c) {
   static_cast<void>(columns_first(c));
   const Shape& in = c.shape(0);
   if (in[1] % (block * block) != 0) {
-    c.fail("the channels of input " + in.str() + " are no multiple of blocksize^2 = " +
-           std::to_string(block * block));
+    c.fail("the channels of input " + in.str() +
+           " are no multiple of blocksize^2 = " + std::to_string(block * block));
   }
-  c.set_output(0, c.dtype(0), Shape{in[0], in[1] / (block * block), checked_multiply(in[2], block),
-                                    checked_multiply(in[3], block)});
+  c.set_output(0, c.dtype(0),
+               Shape{in[0], in[1] / (block * block), checked_multiply(in[2], block),
+                     checked_multiply(in[3], block)});
 }
 
 void infer_space_to_depth(InferContext& c) {
   const std::int64_t block = block_size(c);
   const Shape& in = c.shape(0);
   if (in[2] % block != 0 || in[3] % block != 0) {
-    c.fail("height and width of input " + in.str() + " must be multiples of blocksize " + std::to_string(block));
+    c.fail("height and width of input " + in.str() + " must be multiples of blocksize " +
+           std::to_string(block));
   }
-  c.set_output(0, c.dtype(0), Shape{in[0], checked_multiply(in[1], block * block), in[2] / block, in[3] / block});
+  c.set_output(0, c.dtype(0),
+               Shape{in[0], checked_multiply(in[1], block * block), in[2] / block, in[3] / block});
 }
 
 // The box of [n, block row, block column, channel, row, column] between a tensor with channels in
@@ -57,8 +60,8 @@ struct BlockStrides {
   Shape shape;
 };
 
-BlockStrides block_strides(const Shape& deep, Layout deep_layout, const Shape& wide, Layout wide_layout,
-                           std::int64_t block, bool crd) {
+BlockStrides block_strides(const Shape& deep, Layout deep_layout, const Shape& wide,
+                           Layout wide_layout, std::int64_t block, bool crd) {
   const std::vector<std::int64_t> d = layout_strides(deep, deep_layout);
   const std::vector<std::int64_t> w = layout_strides(wide, wide_layout);
   const std::int64_t depth = wide[1];
@@ -97,18 +100,32 @@ Step lower_space_to_depth(LowerContext& c) {
 }
 
 constexpr AttrDef kAttrs[] = {
-    {.name = "blocksize", .type = AttrType::kInt, .doc = "pixels of a block along each side",
+    {.name = "blocksize",
+     .type = AttrType::kInt,
+     .doc = "pixels of a block along each side",
      .required = true},
-    {.name = "mode", .type = AttrType::kString,
-     .doc = "DCR: channels are [block, block, depth]; CRD: [depth, block, block]", .string_default = "DCR"}};
+    {.name = "mode",
+     .type = AttrType::kString,
+     .doc = "DCR: channels are [block, block, depth]; CRD: [depth, block, block]",
+     .string_default = "DCR"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "DepthToSpace", .doc = "Blocks of channels moved to blocks of pixels (Shi et al. 2016).",
-     .attributes = kAttrs, .infer = infer_depth_to_space, .lower = lower_depth_to_space,
-     .layout = LayoutRule::kFollow, .any_float = true, .flops = no_flops},
-    {.name = "SpaceToDepth", .doc = "Blocks of pixels moved to blocks of channels.", .attributes = kAttrs,
-     .infer = infer_space_to_depth, .lower = lower_space_to_depth, .layout = LayoutRule::kFollow,
-     .any_float = true, .flops = no_flops},
+    {.name = "DepthToSpace",
+     .doc = "Blocks of channels moved to blocks of pixels (Shi et al. 2016).",
+     .attributes = kAttrs,
+     .infer = infer_depth_to_space,
+     .lower = lower_depth_to_space,
+     .layout = LayoutRule::kFollow,
+     .any_float = true,
+     .flops = no_flops},
+    {.name = "SpaceToDepth",
+     .doc = "Blocks of pixels moved to blocks of channels.",
+     .attributes = kAttrs,
+     .infer = infer_space_to_depth,
+     .lower = lower_space_to_depth,
+     .layout = LayoutRule::kFollow,
+     .any_float = true,
+     .flops = no_flops},
 };
 
 }  // namespace

@@ -13,7 +13,9 @@ void infer_det(InferContext& c) {
   c.expect_dtype(0, {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16});
   const Shape& in = c.shape(0);
   const int rank = in.rank();
-  if (rank < 2 || in[rank - 1] != in[rank - 2]) c.fail("input must be square matrices, found shape " + in.str());
+  if (rank < 2 || in[rank - 1] != in[rank - 2]) {
+    c.fail("input must be square matrices, found shape " + in.str());
+  }
   Shape out;
   for (int i = 0; i + 2 < rank; ++i) out.push_back(in[i]);
   c.set_output(0, c.dtype(0), out);
@@ -56,7 +58,8 @@ Step lower_det(LowerContext& c) {
         run.out<T>(0)[i] = static_cast<T>(determinant(matrix, n));
       }
     };
-    dtype == DType::kFloat64 ? apply(std::type_identity<double>{}) : apply(std::type_identity<float>{});
+    dtype == DType::kFloat64 ? apply(std::type_identity<double>{})
+                             : apply(std::type_identity<float>{});
   };
   return step;
 }
@@ -67,7 +70,10 @@ double det_flops(const OpContext& c, std::span<const ValueInfo>) {
 }
 
 constexpr OpDef kOps[] = {
-    {.name = "Det", .doc = "The determinant of each matrix.", .infer = infer_det, .lower = lower_det,
+    {.name = "Det",
+     .doc = "The determinant of each matrix.",
+     .infer = infer_det,
+     .lower = lower_det,
      .flops = det_flops},
 };
 

@@ -58,8 +58,9 @@ std::vector<int> implicit_output(const std::vector<Term>& inputs, int most) {
   for (int i = 0; i < most; ++i) output.push_back(kEllipsis + i);
   for (int label = 'A'; label <= 'z'; ++label) {
     std::int64_t count = 0;
-    for (const Term& term : inputs)
+    for (const Term& term : inputs) {
       count += std::count(term.labels.begin(), term.labels.end(), label);
+    }
     if (count == 1) output.push_back(label);
   }
   return output;

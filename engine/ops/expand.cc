@@ -39,7 +39,8 @@ Step lower_expand(LowerContext& c) {
   std::vector<std::int64_t> in_strides(static_cast<std::size_t>(out.rank()), 0);
   for (int i = 0; i < in.rank(); ++i) {
     if (in[i] == 1) continue;
-    in_strides[static_cast<std::size_t>(out.rank() - in.rank() + i)] = dense[static_cast<std::size_t>(i)];
+    in_strides[static_cast<std::size_t>(out.rank() - in.rank() + i)] =
+        dense[static_cast<std::size_t>(i)];
   }
   return copy_step(c, box(out, in_strides, layout_strides(out, c.out_layout(0))));
 }
@@ -53,7 +54,9 @@ void infer_tile(InferContext& c) {
   }
   for (int i = 0; i < out.rank(); ++i) {
     const std::int64_t repeat = repeats[static_cast<std::size_t>(i)];
-    if (repeat < 0) c.fail("'repeats' is " + Shape(repeats).str() + ", expected no negative number");
+    if (repeat < 0) {
+      c.fail("'repeats' is " + Shape(repeats).str() + ", expected no negative number");
+    }
     out[i] = checked_multiply(out[i], repeat);
   }
   static_cast<void>(out.elements());
@@ -75,11 +78,23 @@ Step lower_tile(LowerContext& c) {
 }
 
 constexpr OpDef kOps[] = {
-    {.name = "Expand", .doc = "The input broadcast to a shape.", .min_inputs = 2, .max_inputs = 2,
-     .infer = infer_expand, .lower = lower_expand, .layout = LayoutRule::kFollow, .any_float = true,
+    {.name = "Expand",
+     .doc = "The input broadcast to a shape.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .infer = infer_expand,
+     .lower = lower_expand,
+     .layout = LayoutRule::kFollow,
+     .any_float = true,
      .flops = no_flops},
-    {.name = "Tile", .doc = "The input repeated along each dimension.", .min_inputs = 2, .max_inputs = 2,
-     .infer = infer_tile, .lower = lower_tile, .layout = LayoutRule::kFollow, .any_float = true,
+    {.name = "Tile",
+     .doc = "The input repeated along each dimension.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .infer = infer_tile,
+     .lower = lower_tile,
+     .layout = LayoutRule::kFollow,
+     .any_float = true,
      .flops = no_flops},
 };
 

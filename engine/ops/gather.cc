@@ -50,7 +50,8 @@ Step lower_gather(LowerContext& c) {
   Step step;
   step.algorithm = "gather";
   step.scratch_bytes = static_cast<std::size_t>(plan.count) * sizeof(std::int64_t);
-  step.run = [plan, where = c.where(), dtype = c.dtype(0), index = c.dtype(1)](const RunContext& run) {
+  step.run = [plan, where = c.where(), dtype = c.dtype(0),
+              index = c.dtype(1)](const RunContext& run) {
     auto* at = reinterpret_cast<std::int64_t*>(run.scratch);
     for (std::int64_t i = 0; i < plan.count; ++i) {
       at[i] = checked_index(run.inputs[1], index, i, plan.size, where);
@@ -58,10 +59,11 @@ Step lower_gather(LowerContext& c) {
     visit_element(dtype, [&](auto type) {
       using T = typename decltype(type)::type;
       constexpr std::int64_t kGrain = (64 << 10) / sizeof(T);
-      parallel_for(run.threads, plan.outer * plan.count, kGrain / std::max<std::int64_t>(1, plan.inner) + 1,
+      parallel_for(run.threads, plan.outer * plan.count,
+                   kGrain / std::max<std::int64_t>(1, plan.inner) + 1,
                    [&](std::int64_t begin, std::int64_t end) {
-        gather_slices(plan, run.in<T>(0), at, run.out<T>(0), begin, end);
-      });
+                     gather_slices(plan, run.in<T>(0), at, run.out<T>(0), begin, end);
+                   });
     });
   };
   return step;
@@ -71,9 +73,15 @@ constexpr AttrDef kGatherAttrs[] = {
     {.name = "axis", .type = AttrType::kInt, .doc = "dimension that the indices are of"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "Gather", .doc = "Slices of the input, by indices along an axis.", .min_inputs = 2,
-     .max_inputs = 2, .attributes = kGatherAttrs, .infer = infer_gather, .lower = lower_gather,
-     .any_float = true, .flops = no_flops},
+    {.name = "Gather",
+     .doc = "Slices of the input, by indices along an axis.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .attributes = kGatherAttrs,
+     .infer = infer_gather,
+     .lower = lower_gather,
+     .any_float = true,
+     .flops = no_flops},
 };
 
 }  // namespace

@@ -37,8 +37,8 @@ void check_elements(const InferContext& c) {
   const Shape& data = c.shape(0);
   const Shape& indices = c.shape(1);
   if (data.rank() == 0 || indices.rank() != data.rank()) {
-    c.fail("'indices' must have the rank (1 or more) of 'data', found shapes " + indices.str() + " and " +
-           data.str());
+    c.fail("'indices' must have the rank (1 or more) of 'data', found shapes " + indices.str() +
+           " and " + data.str());
   }
   const int axis = c.attr_axis(data.rank());
   for (int i = 0; i < data.rank(); ++i) {
@@ -64,8 +64,8 @@ ElementPlan plan_elements(const LowerContext& c) {
 }
 
 // Writes the checked indices, times the axis's stride, to `at`.
-void read_offsets(const ElementPlan& plan, const void* indices, DType dtype, const std::string& where,
-                  std::int64_t* at) {
+void read_offsets(const ElementPlan& plan, const void* indices, DType dtype,
+                  const std::string& where, std::int64_t* at) {
   for (std::int64_t i = 0; i < plan.rows * plan.columns; ++i) {
     at[i] = checked_index(indices, dtype, i, plan.size, where) * plan.axis_stride;
   }
@@ -81,7 +81,8 @@ Step lower_gather_elements(LowerContext& c) {
   Step step;
   step.algorithm = "gather";
   step.scratch_bytes = static_cast<std::size_t>(plan.rows * plan.columns) * sizeof(std::int64_t);
-  step.run = [plan, where = c.where(), dtype = c.dtype(0), index = c.dtype(1)](const RunContext& run) {
+  step.run = [plan, where = c.where(), dtype = c.dtype(0),
+              index = c.dtype(1)](const RunContext& run) {
     auto* at = reinterpret_cast<std::int64_t*>(run.scratch);
     read_offsets(plan, run.inputs[1], index, where, at);
     visit_element(dtype, [&](auto type) {
@@ -89,13 +90,15 @@ Step lower_gather_elements(LowerContext& c) {
       const std::int64_t step_in = plan.strides.back();
       parallel_for(run.threads, plan.rows, 16384 / std::max<std::int64_t>(1, plan.columns) + 1,
                    [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t row = begin; row < end; ++row) {
-          const T* data = run.in<T>(0) + plan.row_offset(row);
-          const std::int64_t* row_at = at + row * plan.columns;
-          T* out = run.out<T>(0) + row * plan.columns;
-          for (std::int64_t i = 0; i < plan.columns; ++i) out[i] = data[row_at[i] + i * step_in];
-        }
-      });
+                     for (std::int64_t row = begin; row < end; ++row) {
+                       const T* data = run.in<T>(0) + plan.row_offset(row);
+                       const std::int64_t* row_at = at + row * plan.columns;
+                       T* out = run.out<T>(0) + row * plan.columns;
+                       for (std::int64_t i = 0; i < plan.columns; ++i) {
+                         out[i] = data[row_at[i] + i * step_in];
+                       }
+                     }
+                   });
     });
   };
   return step;
@@ -113,8 +116,8 @@ void infer_scatter_elements(InferContext& c) {
 }
 
 template <class T>
-void scatter_rows(const ElementPlan& plan, Reduction reduction, const std::int64_t* at, const T* updates,
-                  T* out) {
+void scatter_rows(const ElementPlan& plan, Reduction reduction, const std::int64_t* at,
+                  const T* updates, T* out) {
   const std::int64_t step_out = plan.strides.back();
   for (std::int64_t row = 0; row < plan.rows; ++row) {
     T* target = out + plan.row_offset(row);
@@ -124,7 +127,8 @@ void scatter_rows(const ElementPlan& plan, Reduction reduction, const std::int64
       if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, Bytes16>) {
         element = updates[k];
       } else {
-        element = reduction == Reduction::kNone ? updates[k] : reduced(reduction, element, updates[k]);
+        element =
+            reduction == Reduction::kNone ? updates[k] : reduced(reduction, element, updates[k]);
       }
     }
   }
@@ -158,19 +162,41 @@ constexpr AttrDef kGatherAttrs[] = {
     {.name = "axis", .type = AttrType::kInt, .doc = "dimension that the indices are of"}};
 constexpr AttrDef kScatterAttrs[] = {
     {.name = "axis", .type = AttrType::kInt, .doc = "dimension that the indices are of"},
-    {.name = "reduction", .type = AttrType::kString, .doc = "none, add, mul, max or min",
+    {.name = "reduction",
+     .type = AttrType::kString,
+     .doc = "none, add, mul, max or min",
      .string_default = "none"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "GatherElements", .doc = "An element of the input for each index along an axis.",
-     .min_inputs = 2, .max_inputs = 2, .attributes = kGatherAttrs, .infer = infer_gather_elements,
-     .lower = lower_gather_elements, .any_float = true, .flops = no_flops},
-    {.name = "ScatterElements", .doc = "The input with updates written, or reduced, at indices along an axis.",
-     .min_inputs = 3, .max_inputs = 3, .attributes = kScatterAttrs, .infer = infer_scatter_elements,
-     .lower = lower_scatter_elements, .inplace = 1, .any_float = true, .flops = no_flops},
-    {.name = "Scatter", .doc = "The older name of ScatterElements.", .min_inputs = 3, .max_inputs = 3,
-     .attributes = kScatterAttrs, .infer = infer_scatter_elements, .lower = lower_scatter_elements,
-     .inplace = 1, .any_float = true, .flops = no_flops},
+    {.name = "GatherElements",
+     .doc = "An element of the input for each index along an axis.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .attributes = kGatherAttrs,
+     .infer = infer_gather_elements,
+     .lower = lower_gather_elements,
+     .any_float = true,
+     .flops = no_flops},
+    {.name = "ScatterElements",
+     .doc = "The input with updates written, or reduced, at indices along an axis.",
+     .min_inputs = 3,
+     .max_inputs = 3,
+     .attributes = kScatterAttrs,
+     .infer = infer_scatter_elements,
+     .lower = lower_scatter_elements,
+     .inplace = 1,
+     .any_float = true,
+     .flops = no_flops},
+    {.name = "Scatter",
+     .doc = "The older name of ScatterElements.",
+     .min_inputs = 3,
+     .max_inputs = 3,
+     .attributes = kScatterAttrs,
+     .infer = infer_scatter_elements,
+     .lower = lower_scatter_elements,
+     .inplace = 1,
+     .any_float = true,
+     .flops = no_flops},
 };
 
 }  // namespace

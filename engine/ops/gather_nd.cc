@@ -27,7 +27,9 @@ int checked_batch(const InferContext& c) {
   const Shape& data = c.shape(0);
   const Shape& indices = c.shape(1);
   const std::int64_t batch = c.attr_int("batch_dims");
-  if (data.rank() == 0 || indices.rank() == 0) c.fail("'data' and 'indices' must have rank 1 or more");
+  if (data.rank() == 0 || indices.rank() == 0) {
+    c.fail("'data' and 'indices' must have rank 1 or more");
+  }
   if (batch < 0 || batch >= std::min(data.rank(), indices.rank())) {
     c.fail("attribute 'batch_dims' is " + std::to_string(batch) + ", expected 0 to " +
            std::to_string(std::min(data.rank(), indices.rank()) - 1));
@@ -39,7 +41,8 @@ int checked_batch(const InferContext& c) {
   }
   for (int i = 0; i < static_cast<int>(batch); ++i) {
     if (data[i] != indices[i]) {
-      c.fail("batch dimensions of 'data' " + data.str() + " and 'indices' " + indices.str() + " differ");
+      c.fail("batch dimensions of 'data' " + data.str() + " and 'indices' " + indices.str() +
+             " differ");
     }
   }
   return static_cast<int>(batch);
@@ -77,13 +80,15 @@ TuplePlan plan_tuples(const LowerContext& c, int batch) {
 }
 
 // The offset of each tuple's slice in the data.
-void read_tuples(const TuplePlan& plan, const void* indices, const std::string& where, std::int64_t* at) {
+void read_tuples(const TuplePlan& plan, const void* indices, const std::string& where,
+                 std::int64_t* at) {
   const auto depth = static_cast<std::size_t>(plan.depth);
   for (std::int64_t tuple = 0; tuple < plan.tuples; ++tuple) {
     at[tuple] = tuple / plan.tuples_per_batch * plan.batch_elements;
     for (std::size_t i = 0; i < depth; ++i) {
       const std::int64_t position = tuple * plan.depth + static_cast<std::int64_t>(i);
-      at[tuple] += checked_index(indices, DType::kInt64, position, plan.sizes[i], where) * plan.strides[i];
+      at[tuple] +=
+          checked_index(indices, DType::kInt64, position, plan.sizes[i], where) * plan.strides[i];
     }
   }
 }
@@ -106,10 +111,11 @@ Step lower_gather_nd(LowerContext& c) {
       using T = typename decltype(type)::type;
       parallel_for(run.threads, plan.tuples, 16384 / std::max<std::int64_t>(1, plan.slice) + 1,
                    [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-          std::copy_n(run.in<T>(0) + at[i], plan.slice, run.out<T>(0) + i * plan.slice);
-        }
-      });
+                     for (std::int64_t i = begin; i < end; ++i) {
+                       std::copy_n(run.in<T>(0) + at[i], plan.slice,
+                                   run.out<T>(0) + i * plan.slice);
+                     }
+                   });
     });
   };
   return step;
@@ -119,8 +125,8 @@ void infer_scatter_nd(InferContext& c) {
   const Shape wanted = slices_shape(c, checked_batch(c));
   c.expect_same_dtype(0, 2);
   if (c.shape(2) != wanted) {
-    c.fail("'updates' must have shape " + wanted.str() + " for data " + c.shape(0).str() + " and indices " +
-           c.shape(1).str() + ", found " + c.shape(2).str());
+    c.fail("'updates' must have shape " + wanted.str() + " for data " + c.shape(0).str() +
+           " and indices " + c.shape(1).str() + ", found " + c.shape(2).str());
   }
   static_cast<void>(scatter_reduction(c));
   c.set_output(0, c.dtype(0), c.shape(0));
@@ -128,8 +134,8 @@ void infer_scatter_nd(InferContext& c) {
 
 // In the order of the tuples, so that of repeated ones the last write stays.
 template <class T>
-void scatter_slices(const TuplePlan& plan, Reduction reduction, const std::int64_t* at, const T* updates,
-                    T* out) {
+void scatter_slices(const TuplePlan& plan, Reduction reduction, const std::int64_t* at,
+                    const T* updates, T* out) {
   for (std::int64_t tuple = 0; tuple < plan.tuples; ++tuple) {
     const T* from = updates + tuple * plan.slice;
     T* to = out + at[tuple];
@@ -167,19 +173,34 @@ Step lower_scatter_nd(LowerContext& c) {
   return step;
 }
 
-constexpr AttrDef kGatherAttrs[] = {
-    {.name = "batch_dims", .type = AttrType::kInt, .doc = "leading dimensions shared with the indices"}};
-constexpr AttrDef kScatterAttrs[] = {
-    {.name = "reduction", .type = AttrType::kString, .doc = "none, add, mul, max or min",
-     .string_default = "none"}};
+constexpr AttrDef kGatherAttrs[] = {{.name = "batch_dims",
+                                     .type = AttrType::kInt,
+                                     .doc = "leading dimensions shared with the indices"}};
+constexpr AttrDef kScatterAttrs[] = {{.name = "reduction",
+                                      .type = AttrType::kString,
+                                      .doc = "none, add, mul, max or min",
+                                      .string_default = "none"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "GatherND", .doc = "Slices of the input at tuples of indices.", .min_inputs = 2,
-     .max_inputs = 2, .attributes = kGatherAttrs, .infer = infer_gather_nd, .lower = lower_gather_nd,
-     .any_float = true, .flops = no_flops},
-    {.name = "ScatterND", .doc = "The input with slices written, or reduced, at tuples of indices.",
-     .min_inputs = 3, .max_inputs = 3, .attributes = kScatterAttrs, .infer = infer_scatter_nd,
-     .lower = lower_scatter_nd, .inplace = 1, .any_float = true, .flops = no_flops},
+    {.name = "GatherND",
+     .doc = "Slices of the input at tuples of indices.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .attributes = kGatherAttrs,
+     .infer = infer_gather_nd,
+     .lower = lower_gather_nd,
+     .any_float = true,
+     .flops = no_flops},
+    {.name = "ScatterND",
+     .doc = "The input with slices written, or reduced, at tuples of indices.",
+     .min_inputs = 3,
+     .max_inputs = 3,
+     .attributes = kScatterAttrs,
+     .infer = infer_scatter_nd,
+     .lower = lower_scatter_nd,
+     .inplace = 1,
+     .any_float = true,
+     .flops = no_flops},
 };
 
 }  // namespace

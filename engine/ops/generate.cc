@@ -65,7 +65,8 @@ void infer_constant_of_shape(InferContext& c) {
 }
 
 Step lower_constant_of_shape(LowerContext& c) {
-  const Tensor value = c.attr_tensor("value") == nullptr ? Tensor::scalar(0.0f) : *c.attr_tensor("value");
+  const Tensor value =
+      c.attr_tensor("value") == nullptr ? Tensor::scalar(0.0f) : *c.attr_tensor("value");
   Step step;
   step.algorithm = "constant";
   step.run = [value, elements = c.out_shape(0).elements()](const RunContext& run) {
@@ -86,8 +87,10 @@ std::int64_t range_count(const InferContext& c, T start, T limit, T delta) {
   if (static_cast<double>(delta) == 0) c.fail("'delta' is 0");
   if constexpr (std::is_integral_v<T>) {
     if (delta > 0 ? start >= limit : start <= limit) return 0;
-    const auto low = static_cast<std::uint64_t>(static_cast<std::int64_t>(delta > 0 ? start : limit));
-    const auto high = static_cast<std::uint64_t>(static_cast<std::int64_t>(delta > 0 ? limit : start));
+    const auto low =
+        static_cast<std::uint64_t>(static_cast<std::int64_t>(delta > 0 ? start : limit));
+    const auto high =
+        static_cast<std::uint64_t>(static_cast<std::int64_t>(delta > 0 ? limit : start));
     const auto wide = static_cast<std::uint64_t>(static_cast<std::int64_t>(delta));
     const std::uint64_t count = (high - low - 1) / (delta > 0 ? wide : 0 - wide) + 1;
     if (count >> 62 != 0) c.fail("the range has too many elements");
@@ -101,8 +104,8 @@ std::int64_t range_count(const InferContext& c, T start, T limit, T delta) {
 }
 
 void infer_range(InferContext& c) {
-  c.expect_dtype(0, {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16, DType::kInt16,
-                     DType::kInt32, DType::kInt64});
+  c.expect_dtype(0, {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16,
+                     DType::kInt16, DType::kInt32, DType::kInt64});
   std::int64_t count = 0;
   for (int i = 0; i < 3; ++i) {
     c.expect_same_dtype(0, i);
@@ -184,21 +187,49 @@ constexpr AttrDef kShapeAttrs[] = {
 constexpr AttrDef kConstantOfShapeAttrs[] = {
     {.name = "value", .type = AttrType::kTensor, .doc = "one element; optional, a float32 zero"}};
 constexpr AttrDef kEyeLikeAttrs[] = {
-    {.name = "dtype", .type = AttrType::kInt, .doc = "type of the output; optional, that of the input"},
-    {.name = "k", .type = AttrType::kInt, .doc = "diagonal of the ones; above the main one if positive"}};
+    {.name = "dtype",
+     .type = AttrType::kInt,
+     .doc = "type of the output; optional, that of the input"},
+    {.name = "k",
+     .type = AttrType::kInt,
+     .doc = "diagonal of the ones; above the main one if positive"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "Shape", .doc = "The dimensions of its input.", .attributes = kShapeAttrs,
-     .infer = infer_shape, .lower = lower_shape, .shape_only = true, .any_float = true, .flops = no_flops},
-    {.name = "Size", .doc = "The number of elements of its input.", .infer = infer_size,
-     .lower = lower_size, .shape_only = true, .any_float = true, .flops = no_flops},
-    {.name = "ConstantOfShape", .doc = "A tensor of a given shape, filled with one value.",
-     .attributes = kConstantOfShapeAttrs, .infer = infer_constant_of_shape,
-     .lower = lower_constant_of_shape, .any_float = true, .flops = no_flops},
-    {.name = "Range", .doc = "start, start + delta, ... up to and without limit.", .min_inputs = 3,
-     .max_inputs = 3, .infer = infer_range, .lower = lower_range, .any_float = true},
-    {.name = "EyeLike", .doc = "Ones on a diagonal, zeros elsewhere, in the shape of the input.",
-     .attributes = kEyeLikeAttrs, .infer = infer_eye_like, .lower = lower_eye_like, .shape_only = true,
+    {.name = "Shape",
+     .doc = "The dimensions of its input.",
+     .attributes = kShapeAttrs,
+     .infer = infer_shape,
+     .lower = lower_shape,
+     .shape_only = true,
+     .any_float = true,
+     .flops = no_flops},
+    {.name = "Size",
+     .doc = "The number of elements of its input.",
+     .infer = infer_size,
+     .lower = lower_size,
+     .shape_only = true,
+     .any_float = true,
+     .flops = no_flops},
+    {.name = "ConstantOfShape",
+     .doc = "A tensor of a given shape, filled with one value.",
+     .attributes = kConstantOfShapeAttrs,
+     .infer = infer_constant_of_shape,
+     .lower = lower_constant_of_shape,
+     .any_float = true,
+     .flops = no_flops},
+    {.name = "Range",
+     .doc = "start, start + delta, ... up to and without limit.",
+     .min_inputs = 3,
+     .max_inputs = 3,
+     .infer = infer_range,
+     .lower = lower_range,
+     .any_float = true},
+    {.name = "EyeLike",
+     .doc = "Ones on a diagonal, zeros elsewhere, in the shape of the input.",
+     .attributes = kEyeLikeAttrs,
+     .infer = infer_eye_like,
+     .lower = lower_eye_like,
+     .shape_only = true,
      .any_float = true,
      .flops = no_flops},
 };

@@ -32,7 +32,8 @@ Border border(const OpContext& c) {
   if (mode == "zeros") return Border::kZeros;
   if (mode == "border") return Border::kClamp;
   if (mode == "reflection") return Border::kReflect;
-  c.fail("attribute 'padding_mode' is '" + std::string(mode) + "', expected zeros, border or reflection");
+  c.fail("attribute 'padding_mode' is '" + std::string(mode) +
+         "', expected zeros, border or reflection");
 }
 
 void infer_grid_sample(InferContext& c) {
@@ -61,10 +62,10 @@ struct GridPlan {
   SampleMode mode;
   Border border;
   bool align;
-  int spatial;                                       // dimensions
-  std::int64_t batch, channels, points;              // points of the output of one image
-  std::vector<std::int64_t> sizes, strides;          // of the input's spatial dimensions
-  std::int64_t in_batch, in_channel;                 // strides
+  int spatial;                               // dimensions
+  std::int64_t batch, channels, points;      // points of the output of one image
+  std::vector<std::int64_t> sizes, strides;  // of the input's spatial dimensions
+  std::int64_t in_batch, in_channel;         // strides
   std::int64_t out_batch, out_channel, out_point;
 };
 
@@ -96,11 +97,12 @@ void cubic_weights(double t, double* weight) {
   weight[3] = far(2 - t);
 }
 
-// `position` in [-1, 1] spans the dimension. Coordinates are rounded to float like ONNX's reference:
-// nearest would otherwise pick other pixels at ties.
+// `position` in [-1, 1] spans the dimension. Coordinates are rounded to float like ONNX's
+// reference: nearest would otherwise pick other pixels at ties.
 AxisTaps axis_taps(const GridPlan& plan, float position, std::int64_t size) {
   const float length = static_cast<float>(size);
-  float x = plan.align ? (position + 1.0f) / 2.0f * (length - 1.0f) : ((position + 1.0f) * length - 1.0f) / 2.0f;
+  float x = plan.align ? (position + 1.0f) / 2.0f * (length - 1.0f)
+                       : ((position + 1.0f) * length - 1.0f) / 2.0f;
   // NaN and coordinates beyond what integers hold lie outside.
   if (!(x > -1e9f && x < 1e9f)) x = x > 0 ? 1e9f : -1e9f;
   if (plan.mode == SampleMode::kNearest) x = std::nearbyint(x);
@@ -116,9 +118,20 @@ AxisTaps axis_taps(const GridPlan& plan, float position, std::int64_t size) {
   const double rest = at - base;
   std::int64_t first = static_cast<std::int64_t>(base);
   switch (plan.mode) {
-    case SampleMode::kNearest: taps.count = 1; taps.weight[0] = 1; break;
-    case SampleMode::kLinear: taps.count = 2; taps.weight[0] = 1 - rest; taps.weight[1] = rest; break;
-    case SampleMode::kCubic: taps.count = 4; --first; cubic_weights(rest, taps.weight); break;
+    case SampleMode::kNearest:
+      taps.count = 1;
+      taps.weight[0] = 1;
+      break;
+    case SampleMode::kLinear:
+      taps.count = 2;
+      taps.weight[0] = 1 - rest;
+      taps.weight[1] = rest;
+      break;
+    case SampleMode::kCubic:
+      taps.count = 4;
+      --first;
+      cubic_weights(rest, taps.weight);
+      break;
   }
   for (int i = 0; i < taps.count; ++i) {
     std::int64_t index = first + i;
@@ -150,7 +163,8 @@ void point_taps(const GridPlan& plan, const G* position, PointTaps& taps) {
   for (int axis = 0; axis < plan.spatial; ++axis) {
     const auto at = static_cast<std::size_t>(axis);
     // The grid lists coordinates innermost dimension first.
-    const AxisTaps one = axis_taps(plan, static_cast<float>(position[plan.spatial - 1 - axis]), plan.sizes[at]);
+    const AxisTaps one =
+        axis_taps(plan, static_cast<float>(position[plan.spatial - 1 - axis]), plan.sizes[at]);
     const PointTaps outer = taps;
     taps.offsets.clear();
     taps.weights.clear();
@@ -207,22 +221,25 @@ GridPlan plan_grid_sample(const LowerContext& c) {
 Step lower_grid_sample(LowerContext& c) {
   Step step;
   step.algorithm = "sample";
-  step.run = [plan = plan_grid_sample(c), dtype = c.dtype(0), grid_type = c.dtype(1)](const RunContext& run) {
+  step.run = [plan = plan_grid_sample(c), dtype = c.dtype(0),
+              grid_type = c.dtype(1)](const RunContext& run) {
     visit_number(dtype, [&](auto type) {
       using T = typename decltype(type)::type;
-      parallel_for(run.threads, plan.batch * plan.points, 16384 / std::max<std::int64_t>(1, plan.channels) + 1,
+      parallel_for(run.threads, plan.batch * plan.points,
+                   16384 / std::max<std::int64_t>(1, plan.channels) + 1,
                    [&](std::int64_t begin, std::int64_t end) {
-        PointTaps taps;
-        for (std::int64_t i = begin; i < end; ++i) {
-          if (grid_type == DType::kFloat64) {
-            point_taps(plan, run.in<double>(1) + i * plan.spatial, taps);
-          } else {
-            point_taps(plan, run.in<float>(1) + i * plan.spatial, taps);
-          }
-          sample_point(plan, taps, run.in<T>(0) + i / plan.points * plan.in_batch,
-                       run.out<T>(0) + i / plan.points * plan.out_batch + i % plan.points * plan.out_point);
-        }
-      });
+                     PointTaps taps;
+                     for (std::int64_t i = begin; i < end; ++i) {
+                       if (grid_type == DType::kFloat64) {
+                         point_taps(plan, run.in<double>(1) + i * plan.spatial, taps);
+                       } else {
+                         point_taps(plan, run.in<float>(1) + i * plan.spatial, taps);
+                       }
+                       sample_point(plan, taps, run.in<T>(0) + i / plan.points * plan.in_batch,
+                                    run.out<T>(0) + i / plan.points * plan.out_batch +
+                                        i % plan.points * plan.out_point);
+                     }
+                   });
     });
   };
   return step;
@@ -236,7 +253,8 @@ void infer_affine_grid(InferContext& c) {
   }
   const auto spatial = static_cast<std::int64_t>(size.size()) - 2;
   if (c.shape(0) != Shape{size[0], spatial, spatial + 1}) {
-    c.fail("'theta' must have shape " + Shape{size[0], spatial, spatial + 1}.str() + ", found " + c.shape(0).str());
+    c.fail("'theta' must have shape " + Shape{size[0], spatial, spatial + 1}.str() + ", found " +
+           c.shape(0).str());
   }
   Shape out{size[0]};
   for (std::size_t i = 2; i < size.size(); ++i) {
@@ -263,7 +281,8 @@ std::vector<double> affine_positions(std::int64_t size, bool align) {
 }
 
 template <class T>
-void affine_grid(const Shape& shape, const std::vector<std::vector<double>>& positions, const T* theta, T* out) {
+void affine_grid(const Shape& shape, const std::vector<std::vector<double>>& positions,
+                 const T* theta, T* out) {
   const int spatial = shape.rank() - 2;
   const std::int64_t points = shape.elements(1, shape.rank() - 1);
   for (std::int64_t i = 0; i < shape[0] * points; ++i) {
@@ -288,8 +307,9 @@ Step lower_affine_grid(LowerContext& c) {
   const Shape& shape = c.out_shape(0);
   std::vector<std::vector<double>> positions;
   for (int i = 1; i + 1 < shape.rank(); ++i) {
-    positions.push_back(shape.elements() == 0 ? std::vector<double>()
-                                              : affine_positions(shape[i], c.attr_int("align_corners") != 0));
+    positions.push_back(shape.elements() == 0
+                            ? std::vector<double>()
+                            : affine_positions(shape[i], c.attr_int("align_corners") != 0));
   }
   Step step;
   step.algorithm = "affine";
@@ -304,20 +324,38 @@ Step lower_affine_grid(LowerContext& c) {
   return step;
 }
 
-constexpr AttrDef kGridSampleAttrs[] = {
-    {.name = "align_corners", .type = AttrType::kInt, .doc = "1: -1 and 1 are the centres of the corner pixels"},
-    {.name = "mode", .type = AttrType::kString, .doc = "linear, nearest or cubic", .string_default = "linear"},
-    {.name = "padding_mode", .type = AttrType::kString, .doc = "zeros, border or reflection",
-     .string_default = "zeros"}};
+constexpr AttrDef kGridSampleAttrs[] = {{.name = "align_corners",
+                                         .type = AttrType::kInt,
+                                         .doc = "1: -1 and 1 are the centres of the corner pixels"},
+                                        {.name = "mode",
+                                         .type = AttrType::kString,
+                                         .doc = "linear, nearest or cubic",
+                                         .string_default = "linear"},
+                                        {.name = "padding_mode",
+                                         .type = AttrType::kString,
+                                         .doc = "zeros, border or reflection",
+                                         .string_default = "zeros"}};
 constexpr AttrDef kAffineGridAttrs[] = {
-    {.name = "align_corners", .type = AttrType::kInt, .doc = "1: -1 and 1 are the centres of the corner pixels"}};
+    {.name = "align_corners",
+     .type = AttrType::kInt,
+     .doc = "1: -1 and 1 are the centres of the corner pixels"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "GridSample", .doc = "The input sampled at the positions of a grid (Jaderberg et al. 2015).",
-     .min_inputs = 2, .max_inputs = 2, .attributes = kGridSampleAttrs, .infer = infer_grid_sample,
-     .lower = lower_grid_sample, .layout = LayoutRule::kChannels},
-    {.name = "AffineGrid", .doc = "The grid of an affine map, for GridSample.", .min_inputs = 2,
-     .max_inputs = 2, .attributes = kAffineGridAttrs, .infer = infer_affine_grid, .lower = lower_affine_grid},
+    {.name = "GridSample",
+     .doc = "The input sampled at the positions of a grid (Jaderberg et al. 2015).",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .attributes = kGridSampleAttrs,
+     .infer = infer_grid_sample,
+     .lower = lower_grid_sample,
+     .layout = LayoutRule::kChannels},
+    {.name = "AffineGrid",
+     .doc = "The grid of an affine map, for GridSample.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .attributes = kAffineGridAttrs,
+     .infer = infer_affine_grid,
+     .lower = lower_affine_grid},
 };
 
 }  // namespace

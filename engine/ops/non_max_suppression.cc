@@ -20,16 +20,20 @@ void infer_non_max_suppression(InferContext& c) {
   const Shape& boxes = c.shape(0);
   const Shape& scores = c.shape(1);
   if (boxes[2] != 4 || scores[0] != boxes[0] || scores[2] != boxes[1]) {
-    c.fail("expected boxes [batch, count, 4] and scores [batch, classes, count], found " + boxes.str() + " and " +
-           scores.str());
+    c.fail("expected boxes [batch, count, 4] and scores [batch, classes, count], found " +
+           boxes.str() + " and " + scores.str());
   }
   for (int i = 2; i < 5; ++i) {
     if (!c.has_input(i)) continue;
     c.expect_dtype(i, {i == 2 ? DType::kInt64 : DType::kFloat32});
-    if (c.shape(i).elements() != 1) c.fail("input " + std::to_string(i) + " must be one number, found shape " + c.shape(i).str());
+    if (c.shape(i).elements() != 1) {
+      c.fail("input " + std::to_string(i) + " must be one number, found shape " + c.shape(i).str());
+    }
   }
   const std::int64_t form = c.attr_int("center_point_box");
-  if (form != 0 && form != 1) c.fail("attribute 'center_point_box' is " + std::to_string(form) + ", expected 0 or 1");
+  if (form != 0 && form != 1) {
+    c.fail("attribute 'center_point_box' is " + std::to_string(form) + ", expected 0 or 1");
+  }
   c.set_output(0, DType::kInt64, Shape{kUnknown, 3});
 }
 
@@ -41,7 +45,8 @@ Box corners(const float* box, bool centered) {
   if (centered) {
     return {box[1] - box[3] / 2, box[0] - box[2] / 2, box[1] + box[3] / 2, box[0] + box[2] / 2};
   }
-  return {std::min(box[0], box[2]), std::min(box[1], box[3]), std::max(box[0], box[2]), std::max(box[1], box[3])};
+  return {std::min(box[0], box[2]), std::min(box[1], box[3]), std::max(box[0], box[2]),
+          std::max(box[1], box[3])};
 }
 
 // Whether the intersection over the union of two boxes is above the threshold.
@@ -57,7 +62,8 @@ bool overlaps(const Box& a, const Box& b, float threshold) {
 }
 
 // The candidates of one class, best first; equal scores in the order of the boxes, NaN never.
-std::vector<std::int64_t> ranked(const float* scores, std::int64_t count, const std::optional<float>& least) {
+std::vector<std::int64_t> ranked(const float* scores, std::int64_t count,
+                                 const std::optional<float>& least) {
   std::vector<std::int64_t> order;
   for (std::int64_t i = 0; i < count; ++i) {
     if (!std::isnan(scores[i]) && (!least || scores[i] > *least)) order.push_back(i);
@@ -73,9 +79,11 @@ struct Limits {
   std::optional<float> score;
 };
 
-std::vector<std::int64_t> select(const std::vector<Box>& boxes, const float* scores, const Limits& limits) {
+std::vector<std::int64_t> select(const std::vector<Box>& boxes, const float* scores,
+                                 const Limits& limits) {
   std::vector<std::int64_t> selected;
-  for (std::int64_t candidate : ranked(scores, static_cast<std::int64_t>(boxes.size()), limits.score)) {
+  for (std::int64_t candidate :
+       ranked(scores, static_cast<std::int64_t>(boxes.size()), limits.score)) {
     if (static_cast<std::int64_t>(selected.size()) >= limits.most) break;
     const Box& box = boxes[static_cast<std::size_t>(candidate)];
     const bool free = std::none_of(selected.begin(), selected.end(), [&](std::int64_t other) {
@@ -89,7 +97,8 @@ std::vector<std::int64_t> select(const std::vector<Box>& boxes, const float* sco
 Step lower_non_max_suppression(LowerContext& c) {
   Step step;
   step.algorithm = "greedy";
-  step.run = [scores_shape = c.shape(1), centered = c.attr_int("center_point_box") == 1](const RunContext& run) {
+  step.run = [scores_shape = c.shape(1),
+              centered = c.attr_int("center_point_box") == 1](const RunContext& run) {
     Limits limits;
     if (run.has_in(2)) limits.most = *run.in<std::int64_t>(2);
     if (run.has_in(3)) limits.overlap = *run.in<float>(3);
@@ -103,23 +112,32 @@ Step lower_non_max_suppression(LowerContext& c) {
       }
       for (std::int64_t k = 0; k < classes; ++k) {
         const float* scores = run.in<float>(1) + (image * classes + k) * count;
-        for (std::int64_t box : select(boxes, scores, limits)) rows.insert(rows.end(), {image, k, box});
+        for (std::int64_t box : select(boxes, scores, limits)) {
+          rows.insert(rows.end(), {image, k, box});
+        }
       }
     }
     const auto selected = static_cast<std::int64_t>(rows.size()) / 3;
-    run.emitter->emit(0, Tensor::from(std::span<const std::int64_t>(rows)).reshaped(Shape{selected, 3}));
+    run.emitter->emit(
+        0, Tensor::from(std::span<const std::int64_t>(rows)).reshaped(Shape{selected, 3}));
   };
   return step;
 }
 
-constexpr AttrDef kAttrs[] = {
-    {.name = "center_point_box", .type = AttrType::kInt,
-     .doc = "0: boxes are two opposite corners (y, x, y, x); 1: centre and size (x, y, width, height)"}};
+constexpr AttrDef kAttrs[] = {{.name = "center_point_box",
+                               .type = AttrType::kInt,
+                               .doc = "0: boxes are two opposite corners (y, x, y, x); 1: centre "
+                                      "and size (x, y, width, height)"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "NonMaxSuppression", .doc = "Indices of the boxes that no better box of their class overlaps.",
-     .min_inputs = 2, .max_inputs = 5, .attributes = kAttrs, .infer = infer_non_max_suppression,
-     .lower = lower_non_max_suppression, .flops = no_flops},
+    {.name = "NonMaxSuppression",
+     .doc = "Indices of the boxes that no better box of their class overlaps.",
+     .min_inputs = 2,
+     .max_inputs = 5,
+     .attributes = kAttrs,
+     .infer = infer_non_max_suppression,
+     .lower = lower_non_max_suppression,
+     .flops = no_flops},
 };
 
 }  // namespace

@@ -21,7 +21,8 @@ PadMode pad_mode(const OpContext& c) {
   if (mode == "reflect") return PadMode::kReflect;
   if (mode == "edge") return PadMode::kEdge;
   if (mode == "wrap") return PadMode::kWrap;
-  c.fail("attribute 'mode' is '" + std::string(mode) + "', expected constant, reflect, edge or wrap");
+  c.fail("attribute 'mode' is '" + std::string(mode) +
+         "', expected constant, reflect, edge or wrap");
 }
 
 struct Pads {
@@ -47,7 +48,8 @@ Pads resolve_pads(const OpContext& c) {
   for (std::size_t i = 0; i < axes.size(); ++i) {
     const auto axis = normalize_axis(axes[i], rank);
     if (!axis) {
-      c.fail("axis " + std::to_string(axes[i]) + " is outside the input of shape " + c.shape(0).str());
+      c.fail("axis " + std::to_string(axes[i]) + " is outside the input of shape " +
+             c.shape(0).str());
     }
     pads.begin[static_cast<std::size_t>(*axis)] = given[i];
     pads.end[static_cast<std::size_t>(*axis)] = given[i + axes.size()];
@@ -61,7 +63,9 @@ void infer_pad(InferContext& c) {
   if (c.has_input(3)) c.need(3);
   if (c.has_input(2)) {
     c.expect_same_dtype(0, 2);
-    if (c.shape(2).elements() != 1) c.fail("'constant_value' has shape " + c.shape(2).str() + ", expected one value");
+    if (c.shape(2).elements() != 1) {
+      c.fail("'constant_value' has shape " + c.shape(2).str() + ", expected one value");
+    }
   }
   const Pads pads = resolve_pads(c);
   Shape out = c.shape(0);
@@ -75,10 +79,12 @@ void infer_pad(InferContext& c) {
              std::to_string(i) + " do not fit the input of shape " + c.shape(0).str());
     }
     out[i] = size + begin + end;
-    const std::int64_t kept = size + std::min<std::int64_t>(begin, 0) + std::min<std::int64_t>(end, 0);
+    const std::int64_t kept =
+        size + std::min<std::int64_t>(begin, 0) + std::min<std::int64_t>(end, 0);
     if (mode != PadMode::kConstant && kept <= 0 && out[i] > 0) {
-      c.fail("mode '" + std::string(c.attr_string("mode")) + "' has no element to repeat along axis " +
-             std::to_string(i) + " of the input of shape " + c.shape(0).str());
+      c.fail("mode '" + std::string(c.attr_string("mode")) +
+             "' has no element to repeat along axis " + std::to_string(i) +
+             " of the input of shape " + c.shape(0).str());
     }
   }
   static_cast<void>(out.elements());
@@ -92,7 +98,8 @@ std::vector<std::int64_t> source_indices(std::int64_t size, std::int64_t begin, 
   const std::int64_t first = std::max<std::int64_t>(0, -begin);
   const std::int64_t kept = size - first - std::max<std::int64_t>(0, -end);
   std::vector<std::int64_t> indices;
-  for (std::int64_t i = -std::max<std::int64_t>(0, begin); i < kept + std::max<std::int64_t>(0, end); ++i) {
+  for (std::int64_t i = -std::max<std::int64_t>(0, begin);
+       i < kept + std::max<std::int64_t>(0, end); ++i) {
     std::int64_t at = i;
     if (i < 0 || i >= kept) {
       if (mode == PadMode::kConstant) {
@@ -132,19 +139,28 @@ Step lower_pad(LowerContext& c) {
     *zero.template mutable_as<T>() = T{};
   });
   step.run = [copy = std::move(copy), zero](const RunContext& run) {
-    copy.run(run.inputs[0], run.has_in(2) ? run.inputs[2] : zero.data(), run.outputs[0], run.threads);
+    copy.run(run.inputs[0], run.has_in(2) ? run.inputs[2] : zero.data(), run.outputs[0],
+             run.threads);
   };
   return step;
 }
 
-constexpr AttrDef kPadAttrs[] = {
-    {.name = "mode", .type = AttrType::kString, .doc = "constant, reflect, edge or wrap",
-     .string_default = "constant"}};
+constexpr AttrDef kPadAttrs[] = {{.name = "mode",
+                                  .type = AttrType::kString,
+                                  .doc = "constant, reflect, edge or wrap",
+                                  .string_default = "constant"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "Pad", .doc = "The input with elements added (or removed) around it.", .min_inputs = 2,
-     .max_inputs = 4, .attributes = kPadAttrs, .infer = infer_pad, .lower = lower_pad,
-     .layout = LayoutRule::kFollow, .any_float = true, .flops = no_flops},
+    {.name = "Pad",
+     .doc = "The input with elements added (or removed) around it.",
+     .min_inputs = 2,
+     .max_inputs = 4,
+     .attributes = kPadAttrs,
+     .infer = infer_pad,
+     .lower = lower_pad,
+     .layout = LayoutRule::kFollow,
+     .any_float = true,
+     .flops = no_flops},
 };
 
 }  // namespace

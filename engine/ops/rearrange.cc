@@ -38,7 +38,8 @@ Step lower_one_hot(LowerContext& c) {
   Step step;
   step.algorithm = "scatter";
   step.run = [count = c.shape(0).elements(), inner = out_shape.elements(axis + 1, out_shape.rank()),
-              depth = out_shape[axis], index = c.dtype(0), dtype = c.dtype(2)](const RunContext& run) {
+              depth = out_shape[axis], index = c.dtype(0),
+              dtype = c.dtype(2)](const RunContext& run) {
     visit_element(dtype, [&](auto type) {
       using T = typename decltype(type)::type;
       const T* values = run.in<T>(2);
@@ -64,10 +65,14 @@ Step lower_one_hot(LowerContext& c) {
 }
 
 void infer_trilu(InferContext& c) {
-  if (c.shape(0).rank() < 2) c.fail("input 0 has shape " + c.shape(0).str() + ", expected rank 2 or more");
+  if (c.shape(0).rank() < 2) {
+    c.fail("input 0 has shape " + c.shape(0).str() + ", expected rank 2 or more");
+  }
   if (c.has_input(1)) {
     c.expect_dtype(1, {DType::kInt64});
-    if (c.shape(1).elements() != 1) c.fail("'k' has shape " + c.shape(1).str() + ", expected one value");
+    if (c.shape(1).elements() != 1) {
+      c.fail("'k' has shape " + c.shape(1).str() + ", expected one value");
+    }
   }
   c.set_output(0, c.dtype(0), c.shape(0));
 }
@@ -80,23 +85,25 @@ Step lower_trilu(LowerContext& c) {
   step.algorithm = "copy";
   step.run = [=, dtype = c.dtype(0), upper = c.attr_int("upper") != 0](const RunContext& run) {
     // Beyond the matrix every k is alike; clamping keeps the sum below from overflowing.
-    const std::int64_t k = run.has_in(1) ? std::clamp(*run.in<std::int64_t>(1), -height - 1, width + 1) : 0;
+    const std::int64_t k =
+        run.has_in(1) ? std::clamp(*run.in<std::int64_t>(1), -height - 1, width + 1) : 0;
     visit_element(dtype, [&](auto type) {
       using T = typename decltype(type)::type;
       parallel_for(run.threads, rows, (1 << 14) / std::max<std::int64_t>(1, width) + 1,
                    [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t row = begin; row < end; ++row) {
-          const T* in = run.in<T>(0) + row * width;
-          T* out = run.out<T>(0) + row * width;
-          const std::int64_t edge = std::clamp<std::int64_t>(row % height + k + (upper ? 0 : 1), 0, width);
-          if (in != out) std::copy_n(in, width, out);
-          if (upper) {
-            std::fill_n(out, edge, T{});
-          } else {
-            std::fill_n(out + edge, width - edge, T{});
-          }
-        }
-      });
+                     for (std::int64_t row = begin; row < end; ++row) {
+                       const T* in = run.in<T>(0) + row * width;
+                       T* out = run.out<T>(0) + row * width;
+                       const std::int64_t edge =
+                           std::clamp<std::int64_t>(row % height + k + (upper ? 0 : 1), 0, width);
+                       if (in != out) std::copy_n(in, width, out);
+                       if (upper) {
+                         std::fill_n(out, edge, T{});
+                       } else {
+                         std::fill_n(out + edge, width - edge, T{});
+                       }
+                     }
+                   });
     });
   };
   return step;
@@ -107,13 +114,13 @@ void infer_reverse_sequence(InferContext& c) {
   if (in.rank() < 2) c.fail("input 0 has shape " + in.str() + ", expected rank 2 or more");
   const std::int64_t time = c.attr_int("time_axis"), batch = c.attr_int("batch_axis");
   if (!((time == 0 && batch == 1) || (time == 1 && batch == 0))) {
-    c.fail("'time_axis' and 'batch_axis' must be 0 and 1 in either order, found " + std::to_string(time) +
-           " and " + std::to_string(batch));
+    c.fail("'time_axis' and 'batch_axis' must be 0 and 1 in either order, found " +
+           std::to_string(time) + " and " + std::to_string(batch));
   }
   c.expect_dtype(1, {DType::kInt64});
   if (c.shape(1) != Shape{in[static_cast<int>(batch)]}) {
-    c.fail("'sequence_lens' must have shape [" + std::to_string(in[static_cast<int>(batch)]) + "], found " +
-           c.shape(1).str());
+    c.fail("'sequence_lens' must have shape [" + std::to_string(in[static_cast<int>(batch)]) +
+           "], found " + c.shape(1).str());
   }
   c.set_output(0, c.dtype(0), in);
 }
@@ -132,7 +139,8 @@ Step lower_reverse_sequence(LowerContext& c) {
     for (std::int64_t b = 0; b < batches; ++b) {
       if (lengths[b] < 0 || lengths[b] > times) {
         throw ModelError(where + "sequence length " + std::to_string(lengths[b]) + " at position " +
-                         std::to_string(b) + " is out of range; expected 0 to " + std::to_string(times));
+                         std::to_string(b) + " is out of range; expected 0 to " +
+                         std::to_string(times));
       }
     }
     visit_element(dtype, [&](auto type) {
@@ -149,25 +157,49 @@ Step lower_reverse_sequence(LowerContext& c) {
   return step;
 }
 
-constexpr AttrDef kOneHotAttrs[] = {
-    {.name = "axis", .type = AttrType::kInt, .doc = "where the new dimension stands", .int_default = -1}};
-constexpr AttrDef kTriluAttrs[] = {
-    {.name = "upper", .type = AttrType::kInt, .doc = "1 keeps the upper triangle, 0 the lower",
-     .int_default = 1}};
+constexpr AttrDef kOneHotAttrs[] = {{.name = "axis",
+                                     .type = AttrType::kInt,
+                                     .doc = "where the new dimension stands",
+                                     .int_default = -1}};
+constexpr AttrDef kTriluAttrs[] = {{.name = "upper",
+                                    .type = AttrType::kInt,
+                                    .doc = "1 keeps the upper triangle, 0 the lower",
+                                    .int_default = 1}};
 constexpr AttrDef kReverseAttrs[] = {
-    {.name = "batch_axis", .type = AttrType::kInt, .doc = "dimension of the sequences", .int_default = 1},
+    {.name = "batch_axis",
+     .type = AttrType::kInt,
+     .doc = "dimension of the sequences",
+     .int_default = 1},
     {.name = "time_axis", .type = AttrType::kInt, .doc = "dimension that is reversed"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "OneHot", .doc = "A new dimension with one value at the index and another elsewhere.",
-     .min_inputs = 3, .max_inputs = 3, .attributes = kOneHotAttrs, .infer = infer_one_hot,
-     .lower = lower_one_hot, .any_float = true, .flops = no_flops},
-    {.name = "Trilu", .doc = "The upper or lower triangle of each matrix; zeros elsewhere.",
-     .max_inputs = 2, .attributes = kTriluAttrs, .infer = infer_trilu, .lower = lower_trilu, .inplace = 1,
-     .any_float = true, .flops = no_flops},
-    {.name = "ReverseSequence", .doc = "The first elements of each sequence, as many as given, reversed.",
-     .min_inputs = 2, .max_inputs = 2, .attributes = kReverseAttrs, .infer = infer_reverse_sequence,
-     .lower = lower_reverse_sequence, .any_float = true, .flops = no_flops},
+    {.name = "OneHot",
+     .doc = "A new dimension with one value at the index and another elsewhere.",
+     .min_inputs = 3,
+     .max_inputs = 3,
+     .attributes = kOneHotAttrs,
+     .infer = infer_one_hot,
+     .lower = lower_one_hot,
+     .any_float = true,
+     .flops = no_flops},
+    {.name = "Trilu",
+     .doc = "The upper or lower triangle of each matrix; zeros elsewhere.",
+     .max_inputs = 2,
+     .attributes = kTriluAttrs,
+     .infer = infer_trilu,
+     .lower = lower_trilu,
+     .inplace = 1,
+     .any_float = true,
+     .flops = no_flops},
+    {.name = "ReverseSequence",
+     .doc = "The first elements of each sequence, as many as given, reversed.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .attributes = kReverseAttrs,
+     .infer = infer_reverse_sequence,
+     .lower = lower_reverse_sequence,
+     .any_float = true,
+     .flops = no_flops},
 };
 
 }  // namespace

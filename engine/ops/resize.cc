@@ -33,7 +33,8 @@ E choose(const OpContext& c, std::string_view attribute, const Choice<E> (&choic
     if (choice.name == given) return choice.value;
     names += (names.empty() ? "" : ", ") + std::string(choice.name);
   }
-  c.fail("attribute '" + std::string(attribute) + "' is '" + std::string(given) + "', expected one of " + names);
+  c.fail("attribute '" + std::string(attribute) + "' is '" + std::string(given) +
+         "', expected one of " + names);
 }
 
 constexpr Choice<Coordinates> kCoordinates[] = {
@@ -71,7 +72,8 @@ std::vector<int> resized_axes(const OpContext& c, int rank) {
   for (std::int64_t given : c.attr_ints("axes")) {
     const auto axis = normalize_axis(given, rank);
     if (!axis || std::find(axes.begin(), axes.end(), *axis) != axes.end()) {
-      c.fail("axis " + std::to_string(given) + " is outside or repeated for rank " + std::to_string(rank));
+      c.fail("axis " + std::to_string(given) + " is outside or repeated for rank " +
+             std::to_string(rank));
     }
     axes.push_back(*axis);
   }
@@ -82,13 +84,14 @@ std::vector<int> resized_axes(const OpContext& c, int rank) {
 std::vector<double> numbers(const OpContext& c, int i, std::size_t count, const char* name) {
   std::vector<double> values = c.content(i)->float_values();
   if (values.size() != count) {
-    c.fail("input '" + std::string(name) + "' has " + std::to_string(values.size()) + " numbers, expected " +
-           std::to_string(count));
+    c.fail("input '" + std::string(name) + "' has " + std::to_string(values.size()) +
+           " numbers, expected " + std::to_string(count));
   }
   return values;
 }
 
-void resize_by_scales(const OpContext& c, const std::vector<int>& axes, std::vector<ResampleAxis>& all) {
+void resize_by_scales(const OpContext& c, const std::vector<int>& axes,
+                      std::vector<ResampleAxis>& all) {
   const std::vector<double> scales = numbers(c, 2, axes.size(), "scales");
   for (std::size_t i = 0; i < axes.size(); ++i) {
     ResampleAxis& axis = all[static_cast<std::size_t>(axes[i])];
@@ -96,13 +99,15 @@ void resize_by_scales(const OpContext& c, const std::vector<int>& axes, std::vec
     // The scale is a float32 and the product is not rounded again: 10 * 0.7f gives 6.
     const double out = std::floor(static_cast<double>(axis.in) * scales[i]);
     if (!(axis.scale > 0) || !(out < 0x1p31)) {
-      c.fail("scale " + std::to_string(scales[i]) + " is not positive or gives too large a dimension");
+      c.fail("scale " + std::to_string(scales[i]) +
+             " is not positive or gives too large a dimension");
     }
     axis.out = static_cast<std::int64_t>(out);
   }
 }
 
-void resize_by_sizes(const OpContext& c, const std::vector<int>& axes, std::vector<ResampleAxis>& all) {
+void resize_by_sizes(const OpContext& c, const std::vector<int>& axes,
+                     std::vector<ResampleAxis>& all) {
   const std::vector<double> sizes = numbers(c, 3, axes.size(), "sizes");
   const std::string_view policy = c.attr_string("keep_aspect_ratio_policy");
   double common = policy == "not_larger" ? std::numeric_limits<double>::infinity() : 0.0;
@@ -112,7 +117,9 @@ void resize_by_sizes(const OpContext& c, const std::vector<int>& axes, std::vect
   }
   for (std::size_t i = 0; i < axes.size(); ++i) {
     ResampleAxis& axis = all[static_cast<std::size_t>(axes[i])];
-    if (!(sizes[i] >= 0 && sizes[i] < 0x1p31)) c.fail("size " + std::to_string(sizes[i]) + " is out of range");
+    if (!(sizes[i] >= 0 && sizes[i] < 0x1p31)) {
+      c.fail("size " + std::to_string(sizes[i]) + " is out of range");
+    }
     axis.out = static_cast<std::int64_t>(sizes[i]);
     axis.scale = axis.in == 0 ? 1.0 : sizes[i] / static_cast<double>(axis.in);
     common = policy == "not_larger" ? std::min(common, axis.scale) : std::max(common, axis.scale);
@@ -135,7 +142,9 @@ std::vector<ResampleAxis> resolve_axes(const OpContext& c) {
   for (std::int64_t size : in) all.push_back({.in = size, .out = size});
   const bool by_scales = c.has_input(2) && c.shape(2).elements() > 0;
   const bool by_sizes = c.has_input(3) && c.shape(3).elements() > 0;
-  if (by_scales == by_sizes && !axes.empty()) c.fail("needs either 'scales' or 'sizes', and not both");
+  if (by_scales == by_sizes && !axes.empty()) {
+    c.fail("needs either 'scales' or 'sizes', and not both");
+  }
   if (by_scales) resize_by_scales(c, axes, all);
   if (by_sizes) resize_by_sizes(c, axes, all);
   if (choose(c, "coordinate_transformation_mode", kCoordinates) == Coordinates::kCropAndResize) {
@@ -172,7 +181,8 @@ bool is_resized(const ResampleAxis& axis) {
   return axis.scale != 1.0 || axis.in != axis.out || axis.roi_begin != 0.0 || axis.roi_end != 1.0;
 }
 
-Step lower_nearest(LowerContext& c, const std::vector<ResampleAxis>& axes, const ResampleOptions& options) {
+Step lower_nearest(LowerContext& c, const std::vector<ResampleAxis>& axes,
+                   const ResampleOptions& options) {
   std::vector<std::vector<std::int64_t>> sources;
   for (ResampleAxis axis : axes) {
     ResampleOptions same = options;
@@ -213,7 +223,9 @@ Resampler<W> make_resampler(const LowerContext& c, const std::vector<ResampleAxi
   std::vector<std::pair<int, Taps>> taps;
   for (int i = 0; i < rank; ++i) {
     const ResampleAxis& axis = axes[static_cast<std::size_t>(i)];
-    if (is_resized(axis)) taps.emplace_back(physical_axis(i, rank, c.layout(0)), resample_taps(axis, options));
+    if (is_resized(axis)) {
+      taps.emplace_back(physical_axis(i, rank, c.layout(0)), resample_taps(axis, options));
+    }
   }
   return Resampler<W>(physical(c.shape(0), c.layout(0)), std::move(taps),
                       static_cast<W>(c.attr_float("extrapolation_value")), c.threads(), c.isa());
@@ -242,7 +254,8 @@ Step lower_interpolation(LowerContext& c, const std::vector<ResampleAxis>& axes,
     double* out = in + in_count;
     visit_number(dtype, [&](auto type) {
       using T = typename decltype(type)::type;
-      std::transform(run.in<T>(0), run.in<T>(0) + in_count, in, [](T x) { return static_cast<double>(x); });
+      std::transform(run.in<T>(0), run.in<T>(0) + in_count, in,
+                     [](T x) { return static_cast<double>(x); });
       resampler.run(in, out, run.scratch + wide, run.threads);
       std::transform(out, out + out_count, run.out<T>(0), rounded<T>);
     });
@@ -262,22 +275,43 @@ Step lower_resize(LowerContext& c) {
 
 constexpr AttrDef kAttrs[] = {
     {.name = "antialias", .type = AttrType::kInt, .doc = "1 stretches the filter when downscaling"},
-    {.name = "axes", .type = AttrType::kInts, .doc = "axes that roi, scales and sizes are for; optional, all"},
-    {.name = "coordinate_transformation_mode", .type = AttrType::kString,
-     .doc = "how output coordinates map to the input", .string_default = "half_pixel"},
-    {.name = "cubic_coeff_a", .type = AttrType::kFloat, .doc = "the a of Keys' cubic (1981)",
+    {.name = "axes",
+     .type = AttrType::kInts,
+     .doc = "axes that roi, scales and sizes are for; optional, all"},
+    {.name = "coordinate_transformation_mode",
+     .type = AttrType::kString,
+     .doc = "how output coordinates map to the input",
+     .string_default = "half_pixel"},
+    {.name = "cubic_coeff_a",
+     .type = AttrType::kFloat,
+     .doc = "the a of Keys' cubic (1981)",
      .float_default = -0.75f},
     {.name = "exclude_outside", .type = AttrType::kInt, .doc = "1 gives samples outside no weight"},
-    {.name = "extrapolation_value", .type = AttrType::kFloat, .doc = "outside the region of tf_crop_and_resize"},
-    {.name = "keep_aspect_ratio_policy", .type = AttrType::kString,
-     .doc = "stretch, not_larger or not_smaller, for sizes", .string_default = "stretch"},
-    {.name = "mode", .type = AttrType::kString, .doc = "nearest, linear or cubic", .string_default = "nearest"},
-    {.name = "nearest_mode", .type = AttrType::kString, .doc = "how nearest rounds a coordinate",
+    {.name = "extrapolation_value",
+     .type = AttrType::kFloat,
+     .doc = "outside the region of tf_crop_and_resize"},
+    {.name = "keep_aspect_ratio_policy",
+     .type = AttrType::kString,
+     .doc = "stretch, not_larger or not_smaller, for sizes",
+     .string_default = "stretch"},
+    {.name = "mode",
+     .type = AttrType::kString,
+     .doc = "nearest, linear or cubic",
+     .string_default = "nearest"},
+    {.name = "nearest_mode",
+     .type = AttrType::kString,
+     .doc = "how nearest rounds a coordinate",
      .string_default = "round_prefer_floor"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "Resize", .doc = "The input sampled at another resolution.", .min_inputs = 1, .max_inputs = 4,
-     .attributes = kAttrs, .infer = infer_resize, .lower = lower_resize, .layout = LayoutRule::kFollow},
+    {.name = "Resize",
+     .doc = "The input sampled at another resolution.",
+     .min_inputs = 1,
+     .max_inputs = 4,
+     .attributes = kAttrs,
+     .infer = infer_resize,
+     .lower = lower_resize,
+     .layout = LayoutRule::kFollow},
 };
 
 }  // namespace

@@ -39,7 +39,9 @@ Step lower_non_zero(LowerContext& c) {
     const std::vector<std::int64_t> strides = shape.strides();
     std::int64_t* out = result.mutable_as<std::int64_t>();
     for (int axis = 0; axis < shape.rank(); ++axis) {
-      for (std::int64_t at : found) *out++ = at / strides[static_cast<std::size_t>(axis)] % shape[axis];
+      for (std::int64_t at : found) {
+        *out++ = at / strides[static_cast<std::size_t>(axis)] % shape[axis];
+      }
     }
     run.emitter->emit(0, std::move(result));
   };
@@ -67,8 +69,8 @@ Shape picked_shape(const OpContext& c, std::int64_t count) {
 }
 
 // Copies the items `picked` along the axis of the view.
-Tensor pick(const AxisView& view, DType dtype, const void* data, const std::vector<std::int64_t>& picked,
-            Shape shape) {
+Tensor pick(const AxisView& view, DType dtype, const void* data,
+            const std::vector<std::int64_t>& picked, Shape shape) {
   Tensor result = Tensor::allocate(dtype, std::move(shape));
   visit_element(dtype, [&](auto type) {
     using T = typename decltype(type)::type;
@@ -155,7 +157,8 @@ Groups group_items(const AxisView& view, const T* data, bool by_value) {
     groups.back().push_back(item);
   }
   if (!by_value) {
-    std::sort(groups.begin(), groups.end(), [](const auto& a, const auto& b) { return a[0] < b[0]; });
+    std::sort(groups.begin(), groups.end(),
+              [](const auto& a, const auto& b) { return a[0] < b[0]; });
   }
   Groups result;
   result.inverse.resize(order.size());
@@ -171,7 +174,8 @@ Groups group_items(const AxisView& view, const T* data, bool by_value) {
 
 void infer_unique(InferContext& c) {
   if (c.dtype(0) != DType::kString && !visit_scalar(c.dtype(0), [](auto) {})) {
-    c.fail("input must be of a number type or string, found " + std::string(dtype_name(c.dtype(0))));
+    c.fail("input must be of a number type or string, found " +
+           std::string(dtype_name(c.dtype(0))));
   }
   c.set_output(0, c.dtype(0), picked_shape(c, kUnknown));
   c.set_output(1, DType::kInt64, Shape{kUnknown});
@@ -184,8 +188,8 @@ Step lower_unique(LowerContext& c) {
   const bool named[] = {c.has_output(0), c.has_output(1), c.has_output(2), c.has_output(3)};
   Step step;
   step.algorithm = "sort";
-  step.run = [view = axis_view(c), dtype = c.dtype(0), by_value = c.attr_int("sorted") != 0, template_shape,
-              named = std::to_array(named)](const RunContext& run) {
+  step.run = [view = axis_view(c), dtype = c.dtype(0), by_value = c.attr_int("sorted") != 0,
+              template_shape, named = std::to_array(named)](const RunContext& run) {
     Groups groups;
     const auto group = [&](auto type) {
       using T = typename decltype(type)::type;
@@ -215,19 +219,38 @@ Step lower_unique(LowerContext& c) {
 constexpr AttrDef kCompressAttrs[] = {
     {.name = "axis", .type = AttrType::kInt, .doc = "dimension to pick along; optional, flattens"}};
 constexpr AttrDef kUniqueAttrs[] = {
-    {.name = "axis", .type = AttrType::kInt, .doc = "dimension whose slices are compared; optional, flattens"},
-    {.name = "sorted", .type = AttrType::kInt, .doc = "1: in ascending order; 0: in order of appearance",
+    {.name = "axis",
+     .type = AttrType::kInt,
+     .doc = "dimension whose slices are compared; optional, flattens"},
+    {.name = "sorted",
+     .type = AttrType::kInt,
+     .doc = "1: in ascending order; 0: in order of appearance",
      .int_default = 1}};
 
 constexpr OpDef kOps[] = {
-    {.name = "NonZero", .doc = "The indices of the elements that are not zero, one column each.",
-     .infer = infer_non_zero, .lower = lower_non_zero, .any_float = true, .flops = no_flops},
-    {.name = "Compress", .doc = "The slices for which a condition holds.", .min_inputs = 2,
-     .max_inputs = 2, .attributes = kCompressAttrs, .infer = infer_compress, .lower = lower_compress,
-     .any_float = true, .flops = no_flops},
-    {.name = "Unique", .doc = "The distinct elements or slices, with first places, inverse and counts.",
-     .max_outputs = 4, .attributes = kUniqueAttrs, .infer = infer_unique, .lower = lower_unique,
-     .any_float = true, .flops = no_flops},
+    {.name = "NonZero",
+     .doc = "The indices of the elements that are not zero, one column each.",
+     .infer = infer_non_zero,
+     .lower = lower_non_zero,
+     .any_float = true,
+     .flops = no_flops},
+    {.name = "Compress",
+     .doc = "The slices for which a condition holds.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .attributes = kCompressAttrs,
+     .infer = infer_compress,
+     .lower = lower_compress,
+     .any_float = true,
+     .flops = no_flops},
+    {.name = "Unique",
+     .doc = "The distinct elements or slices, with first places, inverse and counts.",
+     .max_outputs = 4,
+     .attributes = kUniqueAttrs,
+     .infer = infer_unique,
+     .lower = lower_unique,
+     .any_float = true,
+     .flops = no_flops},
 };
 
 }  // namespace

@@ -50,7 +50,8 @@ Slices resolve_slices(const OpContext& c) {
     for (std::size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
   }
   if (c.has_input(4)) steps = c.content(4)->int_values();
-  if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size()) {
+  if (ends.size() != starts.size() || axes.size() != starts.size() ||
+      steps.size() != starts.size()) {
     c.fail("'starts', 'ends', 'axes' and 'steps' must have as many elements, found " +
            std::to_string(starts.size()) + ", " + std::to_string(ends.size()) + ", " +
            std::to_string(axes.size()) + " and " + std::to_string(steps.size()));
@@ -59,7 +60,8 @@ Slices resolve_slices(const OpContext& c) {
   for (std::size_t i = 0; i < axes.size(); ++i) {
     const auto axis = normalize_axis(axes[i], in.rank());
     if (!axis || seen[static_cast<std::size_t>(*axis)]) {
-      c.fail("axis " + std::to_string(axes[i]) + " is outside or repeated for an input of shape " + in.str());
+      c.fail("axis " + std::to_string(axes[i]) + " is outside or repeated for an input of shape " +
+             in.str());
     }
     if (steps[i] == 0) c.fail("the step of axis " + std::to_string(axes[i]) + " is 0");
     seen[static_cast<std::size_t>(*axis)] = true;
@@ -85,7 +87,8 @@ Step lower_slice(LowerContext& c) {
     offset += slices.start[i] * in[i];
     in[i] *= slices.step[i];
   }
-  StridedCopy copy(box(slices.out, in, layout_strides(slices.out, c.out_layout(0))), c.dtype(0), c.isa());
+  StridedCopy copy(box(slices.out, in, layout_strides(slices.out, c.out_layout(0))), c.dtype(0),
+                   c.isa());
   Step step;
   step.algorithm = copy.algorithm();
   step.run = [copy = std::move(copy), offset](const RunContext& run) {
@@ -144,17 +147,30 @@ Step lower_center_crop_pad(LowerContext& c) {
   return step;
 }
 
-constexpr AttrDef kCenterCropPadAttrs[] = {
-    {.name = "axes", .type = AttrType::kInts, .doc = "axes that the sizes are for; all when absent"}};
+constexpr AttrDef kCenterCropPadAttrs[] = {{.name = "axes",
+                                            .type = AttrType::kInts,
+                                            .doc = "axes that the sizes are for; all when absent"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "Slice", .doc = "The elements start:end:step along some axes, as in NumPy.",
-     .min_inputs = 3, .max_inputs = 5, .infer = infer_slice, .lower = lower_slice,
-     .layout = LayoutRule::kFollow, .any_float = true, .flops = no_flops},
-    {.name = "CenterCropPad", .doc = "The middle of the input, cut or padded with zeros to a shape.",
-     .min_inputs = 2, .max_inputs = 2, .attributes = kCenterCropPadAttrs,
-     .infer = infer_center_crop_pad, .lower = lower_center_crop_pad, .layout = LayoutRule::kFollow,
-     .any_float = true, .flops = no_flops},
+    {.name = "Slice",
+     .doc = "The elements start:end:step along some axes, as in NumPy.",
+     .min_inputs = 3,
+     .max_inputs = 5,
+     .infer = infer_slice,
+     .lower = lower_slice,
+     .layout = LayoutRule::kFollow,
+     .any_float = true,
+     .flops = no_flops},
+    {.name = "CenterCropPad",
+     .doc = "The middle of the input, cut or padded with zeros to a shape.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .attributes = kCenterCropPadAttrs,
+     .infer = infer_center_crop_pad,
+     .lower = lower_center_crop_pad,
+     .layout = LayoutRule::kFollow,
+     .any_float = true,
+     .flops = no_flops},
 };
 
 }  // namespace

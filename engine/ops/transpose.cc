@@ -46,7 +46,8 @@ Step permuted_copy(LowerContext& c, const std::vector<int>& perm) {
   const std::vector<std::int64_t> out = layout_strides(c.out_shape(0), c.out_layout(0));
   std::vector<CopyDim> dims;
   for (std::size_t i = 0; i < perm.size(); ++i) {
-    dims.push_back({c.out_shape(0)[static_cast<int>(i)], in[static_cast<std::size_t>(perm[i])], out[i]});
+    dims.push_back(
+        {c.out_shape(0)[static_cast<int>(i)], in[static_cast<std::size_t>(perm[i])], out[i]});
   }
   StridedCopy copy(std::move(dims), c.dtype(0), c.isa());
   Step step;
@@ -68,14 +69,25 @@ Step lower_to_layout(LowerContext& c) {
 }
 
 constexpr AttrDef kTransposeAttrs[] = {
-    {.name = "perm", .type = AttrType::kInts, .doc = "input axis of each output axis; reversed when absent"}};
+    {.name = "perm",
+     .type = AttrType::kInts,
+     .doc = "input axis of each output axis; reversed when absent"}};
 
 constexpr OpDef kOps[] = {
-    {.name = "Transpose", .doc = "The input with its axes permuted.", .attributes = kTransposeAttrs,
-     .infer = infer_transpose, .lower = lower_transpose, .any_float = true, .flops = no_flops},
-    {.domain = "lanewise", .name = "ToLayout",
+    {.name = "Transpose",
+     .doc = "The input with its axes permuted.",
+     .attributes = kTransposeAttrs,
+     .infer = infer_transpose,
+     .lower = lower_transpose,
+     .any_float = true,
+     .flops = no_flops},
+    {.domain = "lanewise",
+     .name = "ToLayout",
      .doc = "The same values in another memory layout; the planner sets both layouts.",
-     .infer = infer_to_layout, .lower = lower_to_layout, .any_float = true, .flops = no_flops},
+     .infer = infer_to_layout,
+     .lower = lower_to_layout,
+     .any_float = true,
+     .flops = no_flops},
 };
 
 }  // namespace

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import lanewise as lw
 import numpy as np
 import onnx
+from lanewise import _core
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
-
-import lanewise as lw
-from lanewise import _core
+from onnx.reference import ReferenceEvaluator
 
 Array = NDArray[Any]
 ISAS = _core.isas()
@@ -76,6 +77,15 @@ def run(
     feeds = {f"x{i}": x for i, x in enumerate(inputs) if x is not None and i not in constants}
     results = list(lw.load(proto, isa=isa, threads=threads).run(feeds).values())
     return results[0] if len(results) == 1 else results
+
+
+def reference(op: str, inputs: Sequence[Array | None], **options: Any) -> Any:
+    """The first result of the node in onnx.reference."""
+    feeds: Any = {f"x{i}": x for i, x in enumerate(inputs) if x is not None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results: Any = ReferenceEvaluator(model(op, inputs, **options)).run(None, feeds)
+    return results[0]
 
 
 def fails(op: str, inputs: Sequence[Array | None], match: str, **options: Any) -> None:

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
-from onnx.reference import ReferenceEvaluator
 
-from tests.ops.one_node import Array, fails, model, run
+from tests.ops.one_node import Array, fails, reference, run
 
 
 def _random(*shape: int) -> Array:
     return np.random.default_rng(13).normal(size=shape).astype(np.float32)
-
-
-def _reference(op: str, inputs: list[Array], **attributes: Any) -> Any:
-    feeds: dict[str, Any] = {f"x{i}": x for i, x in enumerate(inputs)}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ReferenceEvaluator(model(op, inputs, **attributes)).run(None, feeds)[0]
 
 
 def _scalar(value: Any, dtype: Any) -> Array:
@@ -37,14 +28,14 @@ def test_non_max_suppression(seed: int, center: int) -> None:
         boxes[..., 2:] /= 2
     scores = rng.integers(0, 12, (2, 3, 40)).astype(np.float32) / 10  # with ties
     for most, overlap, least in [(40, 0.3, 0.2), (3, 0.5, 0.0), (0, 0.5, 0.0), (40, 0.0, 0.9)]:
-        inputs = [
+        inputs: list[Array] = [
             boxes,
             scores,
             _scalar(most, np.int64),
             _scalar(overlap, np.float32),
             _scalar(least, np.float32),
         ]
-        want = _reference("NonMaxSuppression", inputs, center_point_box=center)
+        want = reference("NonMaxSuppression", inputs, center_point_box=center)
         np.testing.assert_array_equal(
             run("NonMaxSuppression", inputs, center_point_box=center), want.reshape(-1, 3)
         )
@@ -70,11 +61,17 @@ def test_roi_align(mode: str, shift: str, channels_last: bool) -> None:
     )
     images = np.array([0, 1, 1, 0, 1], np.int64)
     for ratio in (0, 2):
-        options = {"mode": mode, "coordinate_transformation_mode": shift, "sampling_ratio": ratio,
-                   "output_height": 3, "output_width": 2, "spatial_scale": 0.5}  # fmt: skip
+        options: dict[str, Any] = {
+            "mode": mode,
+            "coordinate_transformation_mode": shift,
+            "sampling_ratio": ratio,
+            "output_height": 3,
+            "output_width": 2,
+            "spatial_scale": 0.5,
+        }
         y = run("RoiAlign", [x, rois, images], channels_last=channels_last, threads=2, **options)
         np.testing.assert_allclose(
-            y, _reference("RoiAlign", [x, rois, images], **options), atol=3e-6
+            y, reference("RoiAlign", [x, rois, images], **options), atol=3e-6
         )
 
 
@@ -121,8 +118,14 @@ def test_max_roi_pool(channels_last: bool) -> None:
         [[0, 0, 0, 11, 8], [1, 3, 2, 7, 5], [1, -4, -4, 3, 3], [0, 20, 20, 30, 30], [0, 4, 4, 4, 4]]
     )
     for scale in (1.0, 0.5):
-        y = run("MaxRoiPool", [x, rois.astype(np.float32)], pooled_shape=[2, 4], spatial_scale=scale,
-                channels_last=channels_last, threads=2)  # fmt: skip
+        y = run(
+            "MaxRoiPool",
+            [x, rois.astype(np.float32)],
+            pooled_shape=[2, 4],
+            spatial_scale=scale,
+            channels_last=channels_last,
+            threads=2,
+        )
         np.testing.assert_array_equal(y, _max_roi_pool(x, rois, 2, 4, scale))
 
 
@@ -131,11 +134,11 @@ def test_max_roi_pool(channels_last: bool) -> None:
 @pytest.mark.parametrize("align", [0, 1])
 def test_grid_sample(mode: str, padding: str, align: int) -> None:
     rng = np.random.default_rng(5)
-    options = {"mode": mode, "padding_mode": padding, "align_corners": align}
+    options: dict[str, Any] = {"mode": mode, "padding_mode": padding, "align_corners": align}
     for shape, out in [((2, 3, 5, 4), (3, 4)), ((1, 2, 3, 4, 5), (2, 3, 2)), ((1, 2, 6), (7,))]:
         x = rng.normal(size=shape).astype(np.float32)
         grid = rng.uniform(-2.5, 2.5, (shape[0], *out, len(out))).astype(np.float32)
-        want = _reference("GridSample", [x, grid], **options)
+        want = reference("GridSample", [x, grid], **options)
         for channels_last in (False, True):
             y = run("GridSample", [x, grid], channels_last=channels_last, threads=2, **options)
             np.testing.assert_allclose(y, want, atol=2e-5)
@@ -158,7 +161,7 @@ def test_affine_grid(align: int) -> None:
         spatial = len(size) - 2
         theta = _random(2, spatial, spatial + 1)
         inputs = [theta, np.array(size, np.int64)]
-        want = _reference("AffineGrid", inputs, align_corners=align)
+        want = reference("AffineGrid", inputs, align_corners=align)
         np.testing.assert_allclose(run("AffineGrid", inputs, align_corners=align), want, atol=1e-6)
     fails(
         "AffineGrid",

@@ -7,14 +7,8 @@ from typing import Any
 import lanewise as lw
 import numpy as np
 import pytest
-from onnx.reference import ReferenceEvaluator
 
-from tests.ops.one_node import Array, fails, model, run
-
-
-def _reference(op: str, inputs: list[Array], **attributes: Any) -> Any:
-    feeds: dict[str, Any] = {f"x{i}": x for i, x in enumerate(inputs)}
-    return ReferenceEvaluator(model(op, inputs, **attributes)).run(None, feeds)[0]
+from tests.ops.one_node import Array, fails, model, reference, run
 
 
 def _data(*shape: int, dtype: Any = np.float32) -> Array:
@@ -94,7 +88,7 @@ def test_scatter_elements(reduction: str, dtype: Any) -> None:
         y = run(
             "ScatterElements", [x, at.astype(np.int64), updates], axis=axis, reduction=reduction
         )
-        want = _reference(
+        want = reference(
             "ScatterElements", [x, at.astype(np.int64), updates], axis=axis, reduction=reduction
         )
         np.testing.assert_array_equal(y, want)
@@ -106,7 +100,7 @@ def test_scatter_nd(reduction: str) -> None:
     at = np.array([[[0, 1], [3, -1]], [[2, 2], [0, 0]]], np.int64)
     updates = _data(2, 2, 6) % 5
     y = run("ScatterND", [x, at, updates], reduction=reduction)
-    np.testing.assert_array_equal(y, _reference("ScatterND", [x, at, updates], reduction=reduction))
+    np.testing.assert_array_equal(y, reference("ScatterND", [x, at, updates], reduction=reduction))
 
 
 def test_repeated_indices() -> None:
@@ -134,7 +128,7 @@ def test_gather_nd(batch: int) -> None:
     x = _data(2, 3, 4, 5)
     at = _indices(2, 2, 3, 2)
     y = run("GatherND", [x, at], batch_dims=batch)
-    np.testing.assert_array_equal(y, _reference("GatherND", [x, at], batch_dims=batch))
+    np.testing.assert_array_equal(y, reference("GatherND", [x, at], batch_dims=batch))
 
 
 def test_shape_errors() -> None:

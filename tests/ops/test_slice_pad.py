@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx.reference import ReferenceEvaluator
 
-from tests.ops.one_node import Array, fails, model, run
+from tests.ops.one_node import Array, fails, reference, run
 
 
 def _image(*shape: int) -> Array:
@@ -17,11 +16,6 @@ def _image(*shape: int) -> Array:
 
 def _ints(values: list[int]) -> Array:
     return np.array(values, np.int64)
-
-
-def _reference(op: str, inputs: list[Array], **attributes: Any) -> Any:
-    feeds: dict[str, Any] = {f"x{i}": x for i, x in enumerate(inputs)}
-    return ReferenceEvaluator(model(op, inputs, **attributes)).run(None, feeds)[0]
 
 
 SLICES = [
@@ -127,7 +121,7 @@ def test_expand_and_tile() -> None:
 def test_depth_and_space(mode: str, block: int, channels_last: bool) -> None:
     x = _image(2, 5 * block * block, 3, 4)
     y = run("DepthToSpace", [x], blocksize=block, mode=mode, channels_last=channels_last)
-    np.testing.assert_array_equal(y, _reference("DepthToSpace", [x], blocksize=block, mode=mode))
+    np.testing.assert_array_equal(y, reference("DepthToSpace", [x], blocksize=block, mode=mode))
     back = run("SpaceToDepth", [y], blocksize=block, mode=mode, channels_last=channels_last)
     np.testing.assert_array_equal(back, x)
 
@@ -140,5 +134,5 @@ def test_depth_and_space_errors() -> None:
 @pytest.mark.parametrize("shape", [[4, 9], [5, 6], [7, 7], [8, 1]])
 def test_center_crop_pad(shape: list[int]) -> None:
     x = _image(5, 7)
-    want = _reference("CenterCropPad", [x, _ints(shape)])
+    want = reference("CenterCropPad", [x, _ints(shape)])
     np.testing.assert_array_equal(run("CenterCropPad", [x, _ints(shape)]), want)

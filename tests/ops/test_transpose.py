@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.ops.one_node import ISAS, fails, run
+from tests.ops.one_node import ISAS, Array, fails, run
 
 DTYPES = [np.bool_, np.uint8, np.int8, np.uint16, np.float16, np.float32, np.int32, np.int64,
           np.float64]  # fmt: skip
@@ -18,7 +18,7 @@ DTYPES = [np.bool_, np.uint8, np.int8, np.uint16, np.float16, np.float32, np.int
 def test_every_permutation(isa: str, dtype: type) -> None:
     rng = np.random.default_rng(2)
     for shape in [(5,), (3, 70), (17, 33), (2, 19, 18), (3, 1, 37), (2, 16, 5, 33), (1, 3, 64, 65)]:
-        x = rng.integers(0, 100, shape).astype(dtype)
+        x: Array = rng.integers(0, 100, shape).astype(dtype)
         for perm in itertools.permutations(range(len(shape))):
             y = run("Transpose", [x], isa=isa, perm=perm)
             np.testing.assert_array_equal(y, x.transpose(perm))

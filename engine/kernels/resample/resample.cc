@@ -1,14 +1,15 @@
 // isas: baseline avx2 avx512
 // Weighted sums of rows and of pixels in float32.
+#include "engine/kernels/resample/resample.h"
+
 #include <cstdint>
 
-#include "engine/kernels/resample/resample.h"
 #include "engine/simd/simd.h"
 
 namespace lanewise::LANEWISE_ISA {
 
-static void resample_rows(const float* const* rows, const float* weights, std::int64_t taps, float* out,
-                          std::int64_t n) noexcept {
+static void resample_rows(const float* const* rows, const float* weights, std::int64_t taps,
+                          float* out, std::int64_t n) noexcept {
   for (std::int64_t i = 0; i < n; i += kLanes) {
     const int lanes = n - i < kLanes ? static_cast<int>(n - i) : kLanes;
     if (lanes == kLanes) {
@@ -52,7 +53,9 @@ static void resample_pixels(const float* in, const std::int64_t* offsets, const 
     std::int64_t c = 0;
     for (; c + kLanes <= inner; c += kLanes) {
       F32 sum = load(in + at[0] + c) * splat(weight[0]);
-      for (std::int64_t t = 1; t < taps; ++t) sum = fma(load(in + at[t] + c), splat(weight[t]), sum);
+      for (std::int64_t t = 1; t < taps; ++t) {
+        sum = fma(load(in + at[t] + c), splat(weight[t]), sum);
+      }
       store(to + c, sum);
     }
     if (c < inner) {
