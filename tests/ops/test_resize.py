@@ -33,13 +33,17 @@ def _sizes(*values: int) -> Array:
 
 
 def _check(inputs: list[Array | None], **attributes: Any) -> None:
-    """Compares on every ISA; a sum over t taps in float32 errs by about t units at the most."""
+    """Compares on every ISA, in both layouts.
+
+    The bound is a few float32 units per tap and axis; onnx.reference computes its cubic weights
+    in float32 too, even for float64 data.
+    """
     want = reference("Resize", inputs, **attributes)
     for isa, channels_last in itertools.product(ISAS, (False, True)):
         got = run("Resize", inputs, constants=[1, 2, 3], isa=isa, channels_last=channels_last,
                   threads=2, **attributes)  # fmt: skip
         assert got.shape == want.shape
-        np.testing.assert_allclose(got, want, rtol=0, atol=2e-6 * float(np.abs(want).max()))
+        np.testing.assert_allclose(got, want, rtol=0, atol=5e-6 * float(np.abs(want).max()))
 
 
 @pytest.mark.parametrize("coordinates", COORDINATES)
@@ -115,7 +119,9 @@ def test_types(dtype: Any, mode: str) -> None:
     x = np.random.default_rng(1).integers(*limits, (1, 2, 6, 5)).astype(dtype)
     inputs = [x, None, _scales(1, 1, 1.7, 2.5)]
     want = reference("Resize", inputs, mode=mode)
-    tolerance = {"f": 1e-12, "i": 0, "u": 0}[np.dtype(dtype).kind] if dtype != np.float16 else 0.1
+    tolerance = {np.float64: 1e-12, np.float16: 0.1}.get(dtype, 0.0)
+    if dtype is np.float64 and mode == "cubic":
+        tolerance = 2e-6 * float(np.abs(want).max())
     np.testing.assert_allclose(run("Resize", inputs, mode=mode), want, rtol=0, atol=tolerance)
 
 
