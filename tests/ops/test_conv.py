@@ -77,8 +77,8 @@ def reference(case: Case, x: Array, w: Array) -> NDArray[np.float64]:
                 slice(t * d, t * d + (o - 1) * s + 1, s)
                 for t, d, o, s in zip(tap, dilations, out, strides, strict=True)
             ]
-            window = part[(slice(None), slice(None), *at)]
-            total += np.einsum("nc...,oc->no...", window, bank[(slice(None), slice(None), *tap)])
+            window, one = (slice(None), slice(None), *at), (slice(None), slice(None), *tap)
+            total += np.einsum("nc...,oc->no...", part[window], bank[one])
         parts.append(total)
     return np.concatenate(parts, axis=1)
 
