@@ -39,12 +39,16 @@ Panel panel_of(const GemmPlan& plan, std::int64_t index, std::int64_t rows) {
   return {kernel.tiles[vectors], column, vectors * kernel.lanes, count, rows / count, rows % count};
 }
 
+// What the tiles of a pass fetch while they compute: `bytes` by each, from `begin` on.
+struct Ahead {
+  const void* begin;
+  std::int64_t bytes;
+};
+
 // All tiles of a panel for one part of the sum, which `tile` describes.
-void run_pass(const Panel& panel, kernels::GemmTile tile, const GemmOutput& output) {
-  // Together they fetch the next part, which follows in memory.
-  const std::int64_t bytes = tile.taps * tile.k * panel.width * 4;
-  tile.ahead = reinterpret_cast<const char*>(tile.panel) + bytes;
-  tile.ahead_step = panel.width * 4 / panel.count;
+void run_pass(const Panel& panel, kernels::GemmTile tile, const Ahead& ahead, const GemmOutput& output) {
+  tile.ahead = static_cast<const char*>(ahead.begin);
+  tile.ahead_step = ahead.bytes / std::max<std::int64_t>(1, tile.taps * tile.k);
   tile.c = output.c + panel.column;
   tile.ldc = output.ldc;
   tile.epilogue = output.epilogue;
@@ -56,7 +60,7 @@ void run_pass(const Panel& panel, kernels::GemmTile tile, const GemmOutput& outp
     tile.rows += rows;
     tile.c += rows * output.ldc;
     if (tile.epilogue.residual != nullptr) tile.epilogue.residual += rows * tile.epilogue.residual_stride;
-    tile.ahead += bytes / panel.count;
+    tile.ahead += ahead.bytes;
   }
 }
 
@@ -141,8 +145,14 @@ void run_block(const GemmPlan& plan, const GemmRows& rows, const float* packed, 
         tile.offset = rows.offset + k;
         tile.first = tap == 0 && part == 0;
         tile.last = tap + tile.taps >= plan.taps && part + 1 == parts;
-        run_pass(panel, tile, output);
-        tile.panel += tile.taps * tile.k * panel.width;
+        const std::int64_t floats = tile.taps * tile.k * panel.width;
+        // The next part of the panel follows in memory; the first pass fetches its own next rows.
+        Ahead ahead{tile.panel + floats, floats * 4 / panel.count};
+        if (rows.stride != 0 && tile.first && p == begin) {
+          ahead = {rows.table[0] + (panel.low + 1) * rows.stride, panel.low * rows.stride * 4};
+        }
+        run_pass(panel, tile, ahead, output);
+        tile.panel += floats;
       }
     }
   }

@@ -50,6 +50,7 @@ struct GemmRows {
   std::int64_t step = 0;    // from one tap's pointers to the next one's
   std::int64_t offset = 0;  // added to each pointer
   std::int64_t count = 0;
+  std::int64_t stride = 0;  // elements between rows that lie evenly, else 0
 };
 
 // C and what is added to it; `epilogue` is at row 0 and column 0 of the block.

@@ -112,7 +112,7 @@ void run_task(const Tiled& plan, const RunContext& run, const float* a, const fl
     output.epilogue.residual_stride = p.n;
   }
   const std::int64_t panels = plan.gemm.panels();
-  run_block(plan.gemm, {rows.data(), 0, 0, count}, packed + p.b_index[at] * plan.gemm.packed_floats(),
+  run_block(plan.gemm, {rows.data(), 0, 0, count, p.k}, packed + p.b_index[at] * plan.gemm.packed_floats(),
             panels * chunk / plan.column_chunks, panels * (chunk + 1) / plan.column_chunks, output);
 }
 

@@ -151,7 +151,8 @@ void run_task(const Indirect& plan, const RunContext& run, const float* packed, 
       output.epilogue.residual = run.in<float>(3) + first * p.outputs + column;
       output.epilogue.residual_stride = p.outputs;
     }
-    const GemmRows rows{table, plan.block_rows, group * plan.channels, count};
+    const bool even = p.taps() == 1 && !p.padded() && p.stride == ConvProblem::Sizes{1, 1, 1};
+    const GemmRows rows{table, plan.block_rows, group * plan.channels, count, even ? p.channels : 0};
     run_block(plan.gemm, rows, packed + group * plan.gemm.packed_floats(), begin, end, output);
     unit += end - begin;
   }
