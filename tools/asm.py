@@ -64,7 +64,8 @@ def read_loops(path: Path) -> list[Loop]:
         check=True,
     ).stdout
     loops: list[Loop] = []
-    name, code = "", []
+    name = ""
+    code: list[tuple[int, str, str]] = []
     for line in [*text.splitlines(), "0 <end>:"]:
         if header := FUNCTION.match(line):
             loops += loops_of(name, code)
