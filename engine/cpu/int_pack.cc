@@ -6,14 +6,17 @@
 namespace lanewise {
 namespace {
 
-std::int64_t round_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit * unit; }
+std::int64_t round_up(std::int64_t value, std::int64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
 
 std::int32_t zero_of(const std::vector<std::int32_t>& zeros, std::int64_t column) {
   return zeros.size() == 1 ? zeros[0] : zeros[static_cast<std::size_t>(column)];
 }
 
 template <class T>
-void pack(const IntWeights& w, const std::vector<std::int32_t>& zeros, int panel, std::int16_t* out) {
+void pack(const IntWeights& w, const std::vector<std::int32_t>& zeros, int panel,
+          std::int16_t* out) {
   const T* data = static_cast<const T*>(w.data);
   const std::int64_t depth = round_up(w.depth, 2);
   for (std::int64_t first = 0; first < w.columns; first += panel) {
@@ -22,8 +25,10 @@ void pack(const IntWeights& w, const std::vector<std::int32_t>& zeros, int panel
         for (std::int64_t column = first; column < first + panel; ++column) {
           for (std::int64_t i = pair; i < pair + 2; ++i) {
             const bool inside = column < w.columns && i < w.depth;
-            const std::int64_t at = column * w.column_stride + tap * w.tap_stride + i * w.depth_stride;
-            *out++ = inside ? static_cast<std::int16_t>(data[at] - zero_of(zeros, column)) : std::int16_t{0};
+            const std::int64_t at =
+                column * w.column_stride + tap * w.tap_stride + i * w.depth_stride;
+            *out++ = inside ? static_cast<std::int16_t>(data[at] - zero_of(zeros, column))
+                            : std::int16_t{0};
           }
         }
       }
@@ -38,11 +43,13 @@ std::int64_t packed_int_size(const IntWeights& w, int panel) {
   return checked_multiply(one, w.taps);
 }
 
-void pack_int_weights(const IntWeights& w, const std::vector<std::int32_t>& zeros, int panel, std::int16_t* out) {
+void pack_int_weights(const IntWeights& w, const std::vector<std::int32_t>& zeros, int panel,
+                      std::int16_t* out) {
   visit_byte(w.dtype, [&]<class T>(std::type_identity<T>) { pack<T>(w, zeros, panel, out); });
 }
 
-void pack_depthwise_weights(const IntWeights& w, const std::vector<std::int32_t>& zeros, std::int32_t* out) {
+void pack_depthwise_weights(const IntWeights& w, const std::vector<std::int32_t>& zeros,
+                            std::int32_t* out) {
   const std::int64_t columns = round_up(w.columns, kernels::kDepthwiseChannels);
   visit_byte(w.dtype, [&]<class T>(std::type_identity<T>) {
     const T* data = static_cast<const T*>(w.data);
@@ -61,7 +68,8 @@ std::vector<std::int32_t> read_zeros(DType dtype, const void* data, std::int64_t
   std::vector<std::int32_t> result(static_cast<std::size_t>(count));
   visit_number(dtype, [&]<class T>(std::type_identity<T>) {
     const T* values = static_cast<const T*>(data);
-    std::transform(values, values + count, result.begin(), [](T v) { return static_cast<std::int32_t>(v); });
+    std::transform(values, values + count, result.begin(),
+                   [](T v) { return static_cast<std::int32_t>(v); });
   });
   return result;
 }
@@ -86,8 +94,8 @@ void expect_scale(const OpContext& c, int i, std::int64_t count) {
 void expect_zero(const OpContext& c, int i, DType dtype, std::int64_t count) {
   if (!c.has_input(i)) return;
   if (c.dtype(i) != dtype) {
-    c.fail("input " + std::to_string(i) + " (a zero point) must be of " + std::string(dtype_name(dtype)) +
-           ", found " + std::string(dtype_name(c.dtype(i))));
+    c.fail("input " + std::to_string(i) + " (a zero point) must be of " +
+           std::string(dtype_name(dtype)) + ", found " + std::string(dtype_name(c.dtype(i))));
   }
   const std::int64_t n = c.shape(i).elements();
   if (n == 1 || (n == count && c.shape(i).rank() <= 1)) return;

@@ -23,10 +23,12 @@ struct IntWeights {
 std::int64_t packed_int_size(const IntWeights& w, int panel);
 
 // [panel][tap][pair][column][2] for kernels::IntTile. `zeros` has one entry or one per column.
-void pack_int_weights(const IntWeights& w, const std::vector<std::int32_t>& zeros, int panel, std::int16_t* out);
+void pack_int_weights(const IntWeights& w, const std::vector<std::int32_t>& zeros, int panel,
+                      std::int16_t* out);
 
 // [tap][column padded to kDepthwiseChannels] for IntProduct::depthwise; the depth is 1.
-void pack_depthwise_weights(const IntWeights& w, const std::vector<std::int32_t>& zeros, std::int32_t* out);
+void pack_depthwise_weights(const IntWeights& w, const std::vector<std::int32_t>& zeros,
+                            std::int32_t* out);
 
 // The integers of an array of int8, uint8, int16, uint16 or int32; {0} for a null pointer.
 std::vector<std::int32_t> read_zeros(DType dtype, const void* data, std::int64_t count);
@@ -46,7 +48,8 @@ const kernels::QuantRows<T>& quant_rows(const kernels::Quantize& table) {
 // Calls f(std::type_identity<T>{}) for uint8 or int8.
 template <class F>
 void visit_byte(DType dtype, F&& f) {
-  dtype == DType::kUInt8 ? f(std::type_identity<std::uint8_t>{}) : f(std::type_identity<std::int8_t>{});
+  dtype == DType::kUInt8 ? f(std::type_identity<std::uint8_t>{})
+                         : f(std::type_identity<std::int8_t>{});
 }
 
 // Checks of inputs that quantised operators share; absent inputs pass.

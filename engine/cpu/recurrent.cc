@@ -10,28 +10,15 @@
 
 #include "engine/base/error.h"
 #include "engine/base/parallel.h"
+#include "engine/cpu/recurrent_weights.h"
 
 namespace lanewise {
 namespace {
 
-constexpr std::int64_t kBlockElements = 1 << 16;     // gate sums projected at once: stay in L2
-constexpr std::int64_t kParallelProduct = 1 << 17;   // multiply-adds that are worth a fork
-constexpr std::int64_t kParallelLayer = 1 << 18;
+constexpr std::int64_t kBlockElements = 1 << 16;    // gate sums projected at once: stay in L2
+constexpr std::int64_t kParallelProduct = 1 << 17;  // multiply-adds that are worth a fork
+constexpr double kParallelLayer = 1 << 18;
 constexpr std::int64_t kRowTile = 4;  // from here on, one product per step beats one per sequence
-
-// Room for `columns` columns of weights, whole panels.
-std::int64_t packed_size(std::int64_t columns, std::int64_t depth, int panel) {
-  return checked_multiply(checked_multiply((columns + panel - 1) / panel, panel), depth);
-}
-
-template <class T>
-void pack(const T* w, std::int64_t columns, std::int64_t depth, int panel, T* packed) {
-  for (std::int64_t j0 = 0; j0 < columns; j0 += panel) {
-    for (std::int64_t i = 0; i < depth; ++i) {
-      for (std::int64_t j = j0; j < j0 + panel; ++j) *packed++ = j < columns ? w[j * depth + i] : T{};
-    }
-  }
-}
 
 const kernels::Recurrent& rows_for(Isa isa, float) { return kernels::recurrent(isa); }
 const kernels::Recurrent64& rows_for(Isa isa, double) { return kernels::recurrent64(isa); }
@@ -40,42 +27,47 @@ template <class T>
 class Recurrent {
  public:
   Recurrent(LowerContext& c, const RecurrentSpec& spec)
-      : spec_(spec), kernels_(rows_for(c.isa(), T{})), columns_(spec.gate_columns()),
-        late_(spec.cell == Cell::kGru ? spec.hidden : 0) {
-    w_size_ = packed_size(columns_, spec_.input, kernels_.panel);
-    r_size_ = checked_multiply(1, packed_size(columns_ - late_, spec_.hidden, kernels_.panel) +
-                                      packed_size(late_, spec_.hidden, kernels_.panel));
-    const std::int64_t work = spec_.steps * spec_.batch * columns_ * (spec_.input + spec_.hidden);
+      : spec_(spec),
+        kernels_(rows_for(c.isa(), T{})),
+        columns_(spec.gate_columns()),
+        late_(spec.late_columns()),
+        weights_(c, spec, kernels_.panel) {
+    const double work = static_cast<double>(spec_.steps * spec_.batch) *
+                        static_cast<double>(columns_) *
+                        static_cast<double>(spec_.input + spec_.hidden);
     threads_ = work < kParallelLayer ? 1 : c.threads();
-    parts_ = std::clamp<std::int64_t>(threads_ / spec_.directions, 1, std::max<std::int64_t>(1, spec_.batch));
+    parts_ = std::clamp<std::int64_t>(threads_ / spec_.directions, 1,
+                                      std::max<std::int64_t>(1, spec_.batch));
     part_rows_ = (spec_.batch + parts_ - 1) / parts_;
-    block_ = std::clamp<std::int64_t>(kBlockElements / std::max<std::int64_t>(1, part_rows_ * columns_), 1,
-                                      std::max<std::int64_t>(1, spec_.steps));
+    block_ =
+        std::clamp<std::int64_t>(kBlockElements / std::max<std::int64_t>(1, part_rows_ * columns_),
+                                 1, std::max<std::int64_t>(1, spec_.steps));
     for (int i = 0; i < 8; ++i) has_input_[i] = c.has_input(i);
-    cache_weights(c);
     book();
   }
 
-  std::size_t scratch_bytes() const { return static_cast<std::size_t>(scratch_elements_) * sizeof(T); }
+  std::size_t scratch_bytes() const {
+    return static_cast<std::size_t>(scratch_elements_) * sizeof(T);
+  }
 
   void run(const RunContext& run) const {
     check_lengths(run);
     T* const scratch = reinterpret_cast<T*>(run.scratch);
     fill_bias(run, scratch + bias_at_);
-    if (w_packed_ == nullptr) pack_inputs(run.in<T>(1), scratch + w_at_);
-    if (r_packed_ == nullptr) pack_states(run.in<T>(2), scratch + r_at_);
+    const auto packed = weights_.ready(run, scratch + weights_at_);
     const int threads = std::min(threads_, run.threads);
     const std::int64_t tasks = parts_ * spec_.directions;
-    parallel_tasks(static_cast<int>(std::min<std::int64_t>(threads, tasks)), tasks, [&](std::int64_t task, int thread) {
-      Task t;
-      t.run = &run;
-      t.direction = static_cast<int>(task % spec_.directions);
-      t.begin = std::min(task / spec_.directions * part_rows_, spec_.batch);
-      t.end = std::min(t.begin + part_rows_, spec_.batch);
-      t.threads = tasks == 1 ? threads : 1;
-      bind(t, scratch, thread);
-      if (t.begin < t.end) run_task(t);
-    });
+    parallel_tasks(static_cast<int>(std::min<std::int64_t>(threads, tasks)), tasks,
+                   [&](std::int64_t task, int thread) {
+                     Task t;
+                     t.run = &run;
+                     t.direction = static_cast<int>(task % spec_.directions);
+                     t.begin = std::min(task / spec_.directions * part_rows_, spec_.batch);
+                     t.end = std::min(t.begin + part_rows_, spec_.batch);
+                     t.threads = tasks == 1 ? threads : 1;
+                     bind(t, packed, scratch, thread);
+                     if (t.begin < t.end) run_task(t);
+                   });
   }
 
  private:
@@ -96,42 +88,6 @@ class Recurrent {
     std::int64_t rows() const { return end - begin; }
   };
 
-  void cache_weights(LowerContext& c) {
-    std::string suffix(dtype_name(kDTypeOf<T>));
-    suffix += " panels of " + std::to_string(kernels_.panel) + " for ";
-    suffix += Shape{spec_.directions, spec_.gates(), spec_.hidden, spec_.input}.str();
-    const auto bytes = [&](std::int64_t size) {
-      return static_cast<std::size_t>(checked_multiply(spec_.directions * size, sizeof(T)));
-    };
-    if (const Tensor* w = c.content(1)) {
-      w_packed_ = c.cache().get(w->data(), "recurrent W " + suffix, bytes(w_size_), [&](std::byte* p) {
-        pack_inputs(w->as<T>(), reinterpret_cast<T*>(p));
-      });
-    }
-    if (const Tensor* r = c.content(2)) {
-      r_packed_ = c.cache().get(r->data(), "recurrent R " + std::to_string(late_) + " late " + suffix, bytes(r_size_),
-                                [&](std::byte* p) { pack_states(r->as<T>(), reinterpret_cast<T*>(p)); });
-    }
-  }
-
-  void pack_inputs(const T* w, T* packed) const {
-    for (int d = 0; d < spec_.directions; ++d) {
-      pack(w + d * columns_ * spec_.input, columns_, spec_.input, kernels_.panel, packed + d * w_size_);
-    }
-  }
-
-  // GRU's hidden gate comes after the others: its product needs the reset gate, or a sum of its own.
-  void pack_states(const T* r, T* packed) const {
-    const std::int64_t early = columns_ - late_;
-    for (int d = 0; d < spec_.directions; ++d) {
-      const T* from = r + d * columns_ * spec_.hidden;
-      T* to = packed + d * r_size_;
-      pack(from, early, spec_.hidden, kernels_.panel, to);
-      pack(from + early * spec_.hidden, late_, spec_.hidden, kernels_.panel,
-           to + packed_size(early, spec_.hidden, kernels_.panel));
-    }
-  }
-
   // Scratch: shared parts first, then one set of buffers per thread. All sizes in elements.
   void book() {
     const auto take = [&](std::int64_t elements) {
@@ -141,8 +97,7 @@ class Recurrent {
       return at;
     };
     bias_at_ = take(spec_.directions * (columns_ + late_));
-    if (w_packed_ == nullptr) w_at_ = take(checked_multiply(spec_.directions, w_size_));
-    if (r_packed_ == nullptr) r_at_ = take(checked_multiply(spec_.directions, r_size_));
+    weights_at_ = take(weights_.scratch_elements());
     thread_at_ = scratch_elements_;
     take(checked_multiply(checked_multiply(block_, part_rows_), columns_));
     const std::int64_t states_at = scratch_elements_;
@@ -151,7 +106,8 @@ class Recurrent {
     states_offset_ = states_at - thread_at_;
     thread_size_ = scratch_elements_ - thread_at_;
     const std::int64_t concurrent = std::min<std::int64_t>(threads_, parts_ * spec_.directions);
-    scratch_elements_ = thread_at_ + checked_multiply(thread_size_, std::max<std::int64_t>(1, concurrent));
+    scratch_elements_ =
+        thread_at_ + checked_multiply(thread_size_, std::max<std::int64_t>(1, concurrent));
     checked_multiply(scratch_elements_, sizeof(T));
   }
 
@@ -160,8 +116,9 @@ class Recurrent {
     const std::int32_t* lengths = run.in<std::int32_t>(4);
     for (std::int64_t b = 0; b < spec_.batch; ++b) {
       if (lengths[b] < 0 || lengths[b] > spec_.steps) {
-        throw ModelError("sequence_lens[" + std::to_string(b) + "] is " + std::to_string(lengths[b]) +
-                         ", expected 0 to the number of steps, " + std::to_string(spec_.steps));
+        throw ModelError("sequence_lens[" + std::to_string(b) + "] is " +
+                         std::to_string(lengths[b]) + ", expected 0 to the number of steps, " +
+                         std::to_string(spec_.steps));
       }
     }
   }
@@ -176,16 +133,16 @@ class Recurrent {
       const T* rb = wb + columns_;
       T* to = bias + d * size;
       const std::int64_t apart = spec_.linear_before_reset ? late_ : 0;
-      for (std::int64_t j = 0; j < columns_; ++j) to[j] = j < columns_ - apart ? wb[j] + rb[j] : wb[j];
+      for (std::int64_t j = 0; j < columns_; ++j)
+        to[j] = j < columns_ - apart ? wb[j] + rb[j] : wb[j];
       if (apart > 0) std::copy_n(rb + columns_ - late_, late_, to + columns_);
     }
   }
 
-  void bind(Task& t, T* scratch, int thread) const {
-    const T* w = w_packed_ ? reinterpret_cast<const T*>(w_packed_.get()) : scratch + w_at_;
-    const T* r = r_packed_ ? reinterpret_cast<const T*>(r_packed_.get()) : scratch + r_at_;
-    t.w = w + t.direction * w_size_;
-    t.r = r + t.direction * r_size_;
+  void bind(Task& t, const typename RecurrentWeights<T>::Packed& packed, T* scratch,
+            int thread) const {
+    t.w = packed.w + t.direction * weights_.w_size();
+    t.r = packed.r + t.direction * weights_.r_size();
     t.bias = scratch + bias_at_ + t.direction * (columns_ + late_);
     t.sums = scratch + thread_at_ + thread * thread_size_;
     t.h = t.sums + states_offset_;
@@ -299,8 +256,8 @@ class Recurrent {
       if (step >= length(t, b)) continue;
       const std::int64_t row = b - t.begin;
       if (spec_.cell == Cell::kRnn) {
-        kernels_.rnn(spec_.functions[t.direction][0], spec_.clip, spec_.hidden, sums + row * columns_,
-                     t.h + row * spec_.hidden);
+        kernels_.rnn(spec_.functions[t.direction][0], spec_.clip, spec_.hidden,
+                     sums + row * columns_, t.h + row * spec_.hidden);
       } else {
         kernels_.lstm(lstm_row(t, row, sums));
       }
@@ -323,7 +280,7 @@ class Recurrent {
 
   // `p` is the product that gave the sums of z and r.
   void advance_gru(const Task& t, std::int64_t step, T* sums, kernels::RowProduct<T> p) const {
-    p.packed += packed_size(p.columns, p.depth, kernels_.panel);
+    p.packed += packed_columns(p.columns, p.depth, kernels_.panel);
     p.columns = late_;
     if (spec_.linear_before_reset) {
       p.bias = t.bias + columns_;
@@ -387,12 +344,11 @@ class Recurrent {
   const kernels::RecurrentRows<T>& kernels_;
   std::int64_t columns_ = 0;  // gates * hidden
   std::int64_t late_ = 0;     // of them, those whose state product comes second
-  std::int64_t w_size_ = 0, r_size_ = 0;  // packed elements of one direction
+  RecurrentWeights<T> weights_;
   int threads_ = 1;
   std::int64_t parts_ = 1, part_rows_ = 0, block_ = 1;
   bool has_input_[8] = {};
-  std::shared_ptr<const std::byte> w_packed_, r_packed_;  // null: packed in scratch, each run
-  std::int64_t bias_at_ = 0, w_at_ = 0, r_at_ = 0;
+  std::int64_t bias_at_ = 0, weights_at_ = 0;
   std::int64_t thread_at_ = 0, thread_size_ = 0, states_offset_ = 0, state_size_ = 0;
   std::int64_t scratch_elements_ = 0;
 };

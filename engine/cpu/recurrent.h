@@ -20,11 +20,13 @@ struct RecurrentSpec {
   bool batch_first = false;  // attribute layout = 1
   bool linear_before_reset = false;
   bool coupled = false;
-  float clip = 0.0f;  // infinity where there is none
+  float clip = 0.0f;                      // infinity where there is none
   kernels::GateFunction functions[2][3];  // per direction, in ONNX's order f, g, h
 
   int gates() const { return cell == Cell::kLstm ? 4 : cell == Cell::kGru ? 3 : 1; }
-  std::int64_t gate_columns() const { return gates() * hidden; }
+  std::int64_t gate_columns() const { return checked_multiply(gates(), hidden); }
+  // Of them, those whose product with the state comes second: GRU's hidden gate.
+  std::int64_t late_columns() const { return cell == Cell::kGru ? hidden : 0; }
 };
 
 // The step that runs `spec` on the node's inputs, which are all float32 or all float64.

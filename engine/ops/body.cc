@@ -43,7 +43,8 @@ Tensor Body::input(const RunContext& run, int i) const {
 const Graph& checked_body(const OpContext& c, std::string_view attribute, int inputs, int outputs) {
   const Subgraph* body = c.attr_graph(attribute);
   const std::string name(attribute);
-  if (body == nullptr || body->graph == nullptr) c.fail("attribute '" + name + "' (a graph) is missing");
+  if (body == nullptr || body->graph == nullptr)
+    c.fail("attribute '" + name + "' (a graph) is missing");
   const int given = static_cast<int>(body->graph->inputs.size() - body->captured.size());
   if (given != inputs) {
     c.fail("the graph '" + name + "' must have " + std::to_string(inputs) + " inputs, found " +
@@ -60,7 +61,9 @@ void set_emitted(InferContext& c, int i, const Value& like, bool stacked) {
   // The rank is a hint; it is at least 1 so that the shape counts as unknown.
   const int rank = like.ranked ? like.shape.rank() + (stacked ? 1 : 0) : 1;
   const DType dtype = like.dtype == DType::kUndefined ? DType::kFloat32 : like.dtype;
-  c.set_output(i, dtype, Shape(std::vector<std::int64_t>(static_cast<std::size_t>(std::max(rank, 1)), kUnknown)));
+  c.set_output(
+      i, dtype,
+      Shape(std::vector<std::int64_t>(static_cast<std::size_t>(std::max(rank, 1)), kUnknown)));
 }
 
 Tensor owned(const Tensor& tensor) {
@@ -81,9 +84,10 @@ void Stack::append(const Tensor& item) {
     dtype_ = item.dtype();
     item_ = item.shape();
   } else if (item.dtype() != dtype_ || item.shape() != item_) {
-    throw ModelError("an iteration gives a scan output of " + std::string(dtype_name(item.dtype())) + " " +
-                     item.shape().str() + ", those before gave " + std::string(dtype_name(dtype_)) + " " +
-                     item_.str() + "; they cannot be stacked");
+    throw ModelError("an iteration gives a scan output of " +
+                     std::string(dtype_name(item.dtype())) + " " + item.shape().str() +
+                     ", those before gave " + std::string(dtype_name(dtype_)) + " " + item_.str() +
+                     "; they cannot be stacked");
   }
   if (count_ == capacity_) {
     capacity_ = std::max<std::int64_t>(4, checked_multiply(2, capacity_));

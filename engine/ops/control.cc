@@ -21,7 +21,8 @@ bool truth(const Tensor& tensor) {
 void expect_scalar(const OpContext& c, int i, DType dtype) {
   if (!c.has_input(i)) return;
   c.expect_dtype(i, {dtype});
-  if (c.shape(i).elements() != 1) c.fail("input " + std::to_string(i) + " must be one value, found " + c.shape(i).str());
+  if (c.shape(i).elements() != 1)
+    c.fail("input " + std::to_string(i) + " must be one value, found " + c.shape(i).str());
 }
 
 void infer_if(InferContext& c) {
@@ -43,7 +44,8 @@ Step lower_if(LowerContext& c) {
   step.run = [then_body, else_body, outputs = c.num_outputs()](const RunContext& run) {
     const Body& body = *run.in<bool>(0) ? then_body : else_body;
     const std::vector<Tensor> results = body.call(run, {});
-    for (int i = 0; i < outputs; ++i) run.emitter->emit(i, owned(results[static_cast<std::size_t>(i)]));
+    for (int i = 0; i < outputs; ++i)
+      run.emitter->emit(i, owned(results[static_cast<std::size_t>(i)]));
   };
   return step;
 }
@@ -53,7 +55,8 @@ int carried_values(const OpContext& c) { return c.node().formal_inputs - 2; }
 
 void infer_loop(InferContext& c) {
   const int carried = carried_values(c);
-  if (carried < 0) c.fail("expected a trip count and a condition (either may be empty) as inputs 0 and 1");
+  if (carried < 0)
+    c.fail("expected a trip count and a condition (either may be empty) as inputs 0 and 1");
   expect_scalar(c, 0, DType::kInt64);
   expect_scalar(c, 1, DType::kBool);
   for (int i = 0; i < carried; ++i) {
@@ -68,7 +71,10 @@ void infer_loop(InferContext& c) {
 class Loop {
  public:
   explicit Loop(LowerContext& c)
-      : body_(c, "body"), carried_(carried_values(c)), outputs_(c.num_outputs()), has_trips_(c.has_input(0)),
+      : body_(c, "body"),
+        carried_(carried_values(c)),
+        outputs_(c.num_outputs()),
+        has_trips_(c.has_input(0)),
         has_condition_(c.has_input(1)) {
     const Graph& graph = *c.attr_graph("body")->graph;
     for (std::size_t i = static_cast<std::size_t>(carried_) + 1; i < graph.outputs.size(); ++i) {
@@ -77,26 +83,32 @@ class Loop {
   }
 
   void run(const RunContext& run) const {
-    const std::int64_t trips = has_trips_ ? *run.in<std::int64_t>(0) : std::numeric_limits<std::int64_t>::max();
+    const std::int64_t trips =
+        has_trips_ ? *run.in<std::int64_t>(0) : std::numeric_limits<std::int64_t>::max();
     bool go_on = has_condition_ ? *run.in<bool>(1) : true;
     std::vector<Tensor> values;
     for (int i = 0; i < carried_; ++i) values.push_back(body_.input(run, i + 2));
     std::vector<Stack> stacks = stacks_;
     for (std::int64_t trip = 0; trip < trips && go_on; ++trip) {
       std::vector<Tensor> inputs = {Tensor::scalar(trip), Tensor::scalar(true)};
-      inputs.insert(inputs.end(), std::make_move_iterator(values.begin()), std::make_move_iterator(values.end()));
+      inputs.insert(inputs.end(), std::make_move_iterator(values.begin()),
+                    std::make_move_iterator(values.end()));
       std::vector<Tensor> results = body_.call(run, std::move(inputs));
       // The specification ignores the body's condition where the node has none; runtimes that files
-      // are made with do not, and without it a loop with neither a count nor a condition never ends.
+      // are made with do not, and without it a loop with neither a count nor a condition never
+      // ends.
       go_on = truth(results[0]);
       const auto first_scan = results.begin() + 1 + carried_;
-      values.assign(std::make_move_iterator(results.begin() + 1), std::make_move_iterator(first_scan));
-      for (std::size_t i = 0; i < stacks.size(); ++i) stacks[i].append(first_scan[static_cast<std::ptrdiff_t>(i)]);
+      values.assign(std::make_move_iterator(results.begin() + 1),
+                    std::make_move_iterator(first_scan));
+      for (std::size_t i = 0; i < stacks.size(); ++i)
+        stacks[i].append(first_scan[static_cast<std::ptrdiff_t>(i)]);
     }
     for (int i = 0; i < outputs_; ++i) {
       const auto index = static_cast<std::size_t>(i);
-      run.emitter->emit(i, i < carried_ ? owned(values[index])
-                                        : stacks[index - static_cast<std::size_t>(carried_)].finish());
+      run.emitter->emit(i, i < carried_
+                               ? owned(values[index])
+                               : stacks[index - static_cast<std::size_t>(carried_)].finish());
     }
   }
 
@@ -114,19 +126,39 @@ Step lower_loop(LowerContext& c) {
   return step;
 }
 
-constexpr AttrDef kIfAttrs[] = {
-    {.name = "then_branch", .type = AttrType::kGraph, .doc = "runs when the condition is true", .required = true},
-    {.name = "else_branch", .type = AttrType::kGraph, .doc = "runs when it is false", .required = true}};
+constexpr AttrDef kIfAttrs[] = {{.name = "then_branch",
+                                 .type = AttrType::kGraph,
+                                 .doc = "runs when the condition is true",
+                                 .required = true},
+                                {.name = "else_branch",
+                                 .type = AttrType::kGraph,
+                                 .doc = "runs when it is false",
+                                 .required = true}};
 constexpr AttrDef kLoopAttrs[] = {
-    {.name = "body", .type = AttrType::kGraph,
-     .doc = "(iteration, condition, carried...) to (condition, carried..., stacked...)", .required = true}};
+    {.name = "body",
+     .type = AttrType::kGraph,
+     .doc = "(iteration, condition, carried...) to (condition, carried..., stacked...)",
+     .required = true}};
 
 constexpr OpDef kOps[] = {
-    {.name = "If", .doc = "The results of one of two graphs.", .max_inputs = -1, .max_outputs = -1,
-     .attributes = kIfAttrs, .infer = infer_if, .lower = lower_if, .any_float = true},
-    {.name = "Loop", .doc = "Runs a graph while a condition holds, up to a number of times.",
-     .min_inputs = 2, .max_inputs = -1, .min_outputs = 0, .max_outputs = -1, .attributes = kLoopAttrs,
-     .infer = infer_loop, .lower = lower_loop, .any_float = true},
+    {.name = "If",
+     .doc = "The results of one of two graphs.",
+     .max_inputs = -1,
+     .max_outputs = -1,
+     .attributes = kIfAttrs,
+     .infer = infer_if,
+     .lower = lower_if,
+     .any_float = true},
+    {.name = "Loop",
+     .doc = "Runs a graph while a condition holds, up to a number of times.",
+     .min_inputs = 2,
+     .max_inputs = -1,
+     .min_outputs = 0,
+     .max_outputs = -1,
+     .attributes = kLoopAttrs,
+     .infer = infer_loop,
+     .lower = lower_loop,
+     .any_float = true},
 };
 
 }  // namespace

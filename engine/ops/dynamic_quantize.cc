@@ -21,7 +21,8 @@ void infer_dynamic(InferContext& c) {
 Step lower_dynamic(LowerContext& c) {
   Step step;
   step.algorithm = "two passes";
-  step.run = [n = c.shape(0).elements(), &table = kernels::quantize(c.isa())](const RunContext& run) {
+  step.run = [n = c.shape(0).elements(),
+              &table = kernels::quantize(c.isa())](const RunContext& run) {
     const float* x = run.in<float>(0);
     float low = 0.0f, high = 0.0f;  // the range always holds 0
     table.extremes(n, x, &low, &high);
@@ -41,8 +42,11 @@ Step lower_dynamic(LowerContext& c) {
 }
 
 constexpr OpDef kOps[] = {
-    {.name = "DynamicQuantizeLinear", .doc = "Quantisation to uint8 by the range of the data.",
-     .max_outputs = 3, .infer = infer_dynamic, .lower = lower_dynamic},
+    {.name = "DynamicQuantizeLinear",
+     .doc = "Quantisation to uint8 by the range of the data.",
+     .max_outputs = 3,
+     .infer = infer_dynamic,
+     .lower = lower_dynamic},
 };
 
 }  // namespace

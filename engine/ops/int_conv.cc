@@ -13,10 +13,12 @@
 namespace lanewise {
 namespace {
 
-constexpr std::int64_t kBlockRows = 48;  // output positions per task: whole register tiles
+constexpr std::int64_t kBlockRows = 48;   // output positions per task: whole register tiles
 constexpr std::int64_t kGrain = 1 << 14;  // bytes of activations that are worth a thread
 
-std::int64_t round_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit * unit; }
+std::int64_t round_up(std::int64_t value, std::int64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
 
 // Spatial axes are brought to three by leading ones.
 using Three = std::array<std::int64_t, 3>;
@@ -29,9 +31,14 @@ Three three(const std::vector<std::int64_t>& values, std::int64_t fill) {
 class IntConv {
  public:
   IntConv(LowerContext& c, const IntConvInputs& in)
-      : in_(in), product_(kernels::int_product(c.isa())), quantize_(kernels::quantize(c.isa())),
-        threads_(c.threads()), x_dtype_(c.dtype(in.x)), y_dtype_(c.output(0).dtype),
-        x_last_(c.layout(in.x) == Layout::kChannelsLast), y_last_(c.out_layout(0) == Layout::kChannelsLast) {
+      : in_(in),
+        product_(kernels::int_product(c.isa())),
+        quantize_(kernels::quantize(c.isa())),
+        threads_(c.threads()),
+        x_dtype_(c.dtype(in.x)),
+        y_dtype_(c.output(0).dtype),
+        x_last_(c.layout(in.x) == Layout::kChannelsLast),
+        y_last_(c.out_layout(0) == Layout::kChannelsLast) {
     const Window window = int_conv_window(c, in);
     const Shape& x = c.shape(in.x);
     const Shape& w = c.shape(in.w);
@@ -49,8 +56,13 @@ class IntConv {
     group_depth_ = channels_ / groups_;
     padded_ = depthwise_ ? round_up(channels_, kernels::kDepthwiseChannels)
                          : groups_ * round_up(group_depth_, 2);
-    weights_ = {.data = nullptr, .dtype = c.dtype(in.w), .columns = outputs_ / groups_, .taps = taps(),
-                .depth = group_depth_, .column_stride = group_depth_ * taps(), .tap_stride = 1,
+    weights_ = {.data = nullptr,
+                .dtype = c.dtype(in.w),
+                .columns = outputs_ / groups_,
+                .taps = taps(),
+                .depth = group_depth_,
+                .column_stride = group_depth_ * taps(),
+                .tap_stride = 1,
                 .depth_stride = taps()};
     if (depthwise_) weights_.columns = channels_;
     panel_ = product_.panel_for(weights_.columns);
@@ -72,7 +84,8 @@ class IntConv {
     std::fill_n(reinterpret_cast<std::int16_t*>(s + nothing_at_), padded_, std::int16_t{0});
     call.packed = packed_.get();
     if (packed_ == nullptr) {
-      pack(run.inputs[index(in_.w)], zeros(run, in_.w_zero, weights_.dtype, w_zeros_), s + packed_at_);
+      pack(run.inputs[index(in_.w)], zeros(run, in_.w_zero, weights_.dtype, w_zeros_),
+           s + packed_at_);
       call.packed = s + packed_at_;
     }
     if (in_.y_scale >= 0) {
@@ -121,13 +134,16 @@ class IntConv {
     return std::min(panels(), (2 * threads + tasks - 1) / tasks);
   }
 
-  std::vector<std::int32_t> zeros(const RunContext& run, int input, DType dtype, std::int64_t count) const {
+  std::vector<std::int32_t> zeros(const RunContext& run, int input, DType dtype,
+                                  std::int64_t count) const {
     return read_zeros(dtype, run.has_in(input) ? run.inputs[index(input)] : nullptr, count);
   }
 
   std::size_t packed_bytes() const {
-    if (depthwise_) return static_cast<std::size_t>(checked_multiply(padded_, taps())) * sizeof(std::int32_t);
-    return static_cast<std::size_t>(checked_multiply(groups_, packed_int_size(weights_, panel_.columns))) *
+    if (depthwise_)
+      return static_cast<std::size_t>(checked_multiply(padded_, taps())) * sizeof(std::int32_t);
+    return static_cast<std::size_t>(
+               checked_multiply(groups_, packed_int_size(weights_, panel_.columns))) *
            sizeof(std::int16_t);
   }
 
@@ -137,9 +153,10 @@ class IntConv {
     if (w == nullptr || (w_zeros_ > 0 && zero == nullptr)) return;
     const std::vector<std::int32_t> zero_points =
         read_zeros(weights_.dtype, zero == nullptr ? nullptr : zero->data(), w_zeros_);
-    const std::string key = "int conv, panels of " + std::to_string(depthwise_ ? 0 : panel_.columns) + ", groups " +
-                            std::to_string(groups_) + ", weights " + c.shape(in_.w).str() + ", zeros " +
-                            zeros_key(zero_points);
+    const std::string key = "int conv, panels of " +
+                            std::to_string(depthwise_ ? 0 : panel_.columns) + ", groups " +
+                            std::to_string(groups_) + ", weights " + c.shape(in_.w).str() +
+                            ", zeros " + zeros_key(zero_points);
     packed_ = c.cache().get(w->data(), key, packed_bytes(),
                             [&](std::byte* to) { pack(w->data(), zero_points, to); });
   }
@@ -147,13 +164,17 @@ class IntConv {
   void pack(const void* w, const std::vector<std::int32_t>& zero_points, std::byte* to) const {
     IntWeights weights = weights_;
     weights.data = w;
-    if (depthwise_) return pack_depthwise_weights(weights, zero_points, reinterpret_cast<std::int32_t*>(to));
+    if (depthwise_)
+      return pack_depthwise_weights(weights, zero_points, reinterpret_cast<std::int32_t*>(to));
     const std::int64_t size = packed_int_size(weights, panel_.columns);
     for (std::int64_t g = 0; g < groups_; ++g) {
       weights.data = static_cast<const std::byte*>(w) + g * weights.columns * weights.column_stride;
       std::vector<std::int32_t> own = zero_points;
-      if (own.size() > 1) own.assign(zero_points.begin() + g * weights.columns, zero_points.begin() + (g + 1) * weights.columns);
-      pack_int_weights(weights, own, panel_.columns, reinterpret_cast<std::int16_t*>(to) + g * size);
+      if (own.size() > 1)
+        own.assign(zero_points.begin() + g * weights.columns,
+                   zero_points.begin() + (g + 1) * weights.columns);
+      pack_int_weights(weights, own, panel_.columns,
+                       reinterpret_cast<std::int16_t*>(to) + g * size);
     }
   }
 
@@ -164,7 +185,8 @@ class IntConv {
       scratch_ += static_cast<std::size_t>(round_up(bytes, 64));
       return at;
     };
-    wide_at_ = take(checked_multiply(checked_multiply(batch_, positions()), padded_), sizeof(std::int16_t));
+    wide_at_ = take(checked_multiply(checked_multiply(batch_, positions()), padded_),
+                    sizeof(std::int16_t));
     nothing_at_ = take(padded_, sizeof(std::int16_t));
     if (packed_ == nullptr) packed_at_ = take(static_cast<std::int64_t>(packed_bytes()), 1);
     scales_at_ = take(outputs_, sizeof(float));
@@ -189,7 +211,8 @@ class IntConv {
     visit_byte(x_dtype_, [&]<class T>(std::type_identity<T>) {
       const T* x = run.in<T>(in_.x);
       const std::int64_t all = batch_ * positions();
-      parallel_for(std::min(threads_, run.threads), all, kGrain / std::max<std::int64_t>(1, channels_),
+      parallel_for(std::min(threads_, run.threads), all,
+                   kGrain / std::max<std::int64_t>(1, channels_),
                    [&](std::int64_t begin, std::int64_t end) {
                      if (x_last_) return widen_last<T>(x, zero, call.wide, begin, end);
                      widen_plain<T>(x, zero, call.wide, begin, end);
@@ -198,10 +221,12 @@ class IntConv {
   }
 
   template <class T>
-  void widen_last(const T* x, std::int32_t zero, std::int16_t* wide, std::int64_t begin, std::int64_t end) const {
+  void widen_last(const T* x, std::int32_t zero, std::int16_t* wide, std::int64_t begin,
+                  std::int64_t end) const {
     const auto& rows = quant_rows<T>(quantize_);
     if (padded_ == channels_) {
-      return rows.widen((end - begin) * channels_, x + begin * channels_, zero, wide + begin * channels_);
+      return rows.widen((end - begin) * channels_, x + begin * channels_, zero,
+                        wide + begin * channels_);
     }
     const std::int64_t pieces = depthwise_ ? 1 : groups_;
     const std::int64_t from = channels_ / pieces, to = padded_ / pieces;
@@ -212,7 +237,8 @@ class IntConv {
   }
 
   template <class T>
-  void widen_plain(const T* x, std::int32_t zero, std::int16_t* wide, std::int64_t begin, std::int64_t end) const {
+  void widen_plain(const T* x, std::int32_t zero, std::int16_t* wide, std::int64_t begin,
+                   std::int64_t end) const {
     const std::int64_t pieces = depthwise_ ? 1 : groups_;
     const std::int64_t from = channels_ / pieces, to = padded_ / pieces;
     std::fill(wide + begin * padded_, wide + end * padded_, std::int16_t{0});
@@ -220,13 +246,15 @@ class IntConv {
       const std::int64_t column = c / from * to + c % from;
       for (std::int64_t i = begin; i < end; ++i) {
         const std::int64_t n = i / positions(), p = i % positions();
-        wide[i * padded_ + column] = static_cast<std::int16_t>(x[(n * channels_ + c) * positions() + p] - zero);
+        wide[i * padded_ + column] =
+            static_cast<std::int16_t>(x[(n * channels_ + c) * positions() + p] - zero);
       }
     }
   }
 
   // The rows of activations under each tap of one output position; padding gives `nothing`.
-  void gather(const Call& call, std::int64_t row, std::int64_t channel, const std::int16_t** to) const {
+  void gather(const Call& call, std::int64_t row, std::int64_t channel,
+              const std::int16_t** to) const {
     const std::int64_t n = row / out_positions();
     std::int64_t rest = row % out_positions();
     Three at;
@@ -269,30 +297,33 @@ class IntConv {
       const std::int64_t column = p * panel_.columns;
       const std::int64_t count = std::min<std::int64_t>(panel_.columns, weights_.columns - column);
       for (std::int64_t row = first; row < last; ++row) {
-        finish(call, row, group * weights_.columns + column, count, sums + (row - first) * panel_.columns,
-               own + row_at_);
+        finish(call, row, group * weights_.columns + column, count,
+               sums + (row - first) * panel_.columns, own + row_at_);
       }
     }
   }
 
-  void depthwise_rows(const Call& call, std::int64_t first, std::int64_t last, std::byte* own) const {
+  void depthwise_rows(const Call& call, std::int64_t first, std::int64_t last,
+                      std::byte* own) const {
     const auto** pointers = reinterpret_cast<const std::int16_t**>(own);
     auto* sums = reinterpret_cast<std::int32_t*>(own + sums_at_);
     for (std::int64_t row = first; row < last; ++row) {
       gather(call, row, 0, pointers);
-      product_.depthwise(padded_, taps(), pointers, reinterpret_cast<const std::int32_t*>(call.packed), sums);
+      product_.depthwise(padded_, taps(), pointers,
+                         reinterpret_cast<const std::int32_t*>(call.packed), sums);
       finish(call, row, 0, channels_, sums, own + row_at_);
     }
   }
 
   // Sums of output channels [m, m + count) of one position, to the output's type and place.
-  void finish(const Call& call, std::int64_t row, std::int64_t m, std::int64_t count, const std::int32_t* sums,
-              std::byte* buffer) const {
+  void finish(const Call& call, std::int64_t row, std::int64_t m, std::int64_t count,
+              const std::int32_t* sums, std::byte* buffer) const {
     if (call.scales == nullptr) return scatter(call.run->out<std::int32_t>(0), row, m, count, sums);
     visit_byte(y_dtype_, [&]<class T>(std::type_identity<T>) {
       T* const y = call.run->out<T>(0);
       T* const to = y_last_ ? y + row * outputs_ + m : reinterpret_cast<T*>(buffer);
-      quant_rows<T>(quantize_).requantize(count, sums, call.bias == nullptr ? nullptr : call.bias + m,
+      quant_rows<T>(quantize_).requantize(count, sums,
+                                          call.bias == nullptr ? nullptr : call.bias + m,
                                           call.scales + m, call.y_zero, to);
       if (!y_last_) scatter(y, row, m, count, to);
     });
@@ -331,8 +362,9 @@ Window int_conv_window(const OpContext& c, const IntConvInputs& inputs) {
   c.expect_rank(inputs.w, x.rank(), x.rank());
   const std::int64_t group = c.attr_int("group");
   if (group < 1 || x[1] % group != 0 || w[0] % group != 0 || w[1] != x[1] / group) {
-    c.fail("input of shape " + x.str() + " in " + std::to_string(group) + " groups does not fit weights of shape " +
-           w.str() + " [outputs, channels / groups, kernel...]");
+    c.fail("input of shape " + x.str() + " in " + std::to_string(group) +
+           " groups does not fit weights of shape " + w.str() +
+           " [outputs, channels / groups, kernel...]");
   }
   const std::vector<std::int64_t> kernel(w.begin() + 2, w.end());
   for (std::int64_t k : kernel) {
@@ -340,7 +372,8 @@ Window int_conv_window(const OpContext& c, const IntConvInputs& inputs) {
   }
   const std::vector<std::int64_t> said = c.attr_ints("kernel_shape");
   if (!said.empty() && said != kernel) {
-    c.fail("attribute 'kernel_shape' is " + Shape(said).str() + ", the weights have shape " + w.str());
+    c.fail("attribute 'kernel_shape' is " + Shape(said).str() + ", the weights have shape " +
+           w.str());
   }
   return resolve_window(c, kernel);
 }

@@ -36,7 +36,8 @@ inline QuantParameter parameter(const RunContext& run, int i, DType dtype) {
   QuantParameter p;
   p.scale = *run.in<float>(i);
   const bool has_zero = run.has_in(i + 1);
-  if (has_zero) p.zero = dtype == DType::kUInt8 ? *run.in<std::uint8_t>(i + 1) : *run.in<std::int8_t>(i + 1);
+  if (has_zero)
+    p.zero = dtype == DType::kUInt8 ? *run.in<std::uint8_t>(i + 1) : *run.in<std::int8_t>(i + 1);
   return p;
 }
 

@@ -32,8 +32,8 @@ void infer_concat(InferContext& c) {
     Shape rest = c.shape(at);
     if (rest.rank() == first.rank()) rest[axis] = first[axis];
     if (rest != first) {
-      c.fail("parts may differ only in dimension " + std::to_string(axis) + ", found shapes " + first.str() +
-             " and " + c.shape(at).str());
+      c.fail("parts may differ only in dimension " + std::to_string(axis) + ", found shapes " +
+             first.str() + " and " + c.shape(at).str());
     }
     out[axis] += c.shape(at)[axis];
   }
@@ -67,7 +67,8 @@ std::vector<Part> plan_parts(LowerContext& c) {
     position += shape[axis];
     const Shape& own = c.shape(part.input);
     if (!same_bytes(own, c.layout(part.input), layout)) {
-      const auto from = layout_strides(own, c.layout(part.input)), to = layout_strides(c.out_shape(0), layout);
+      const auto from = layout_strides(own, c.layout(part.input)),
+                 to = layout_strides(c.out_shape(0), layout);
       std::vector<CopyDim> box;
       for (int k = 0; k < rank; ++k) {
         box.push_back({own[k], from[static_cast<std::size_t>(k)], to[static_cast<std::size_t>(k)]});
@@ -81,7 +82,8 @@ std::vector<Part> plan_parts(LowerContext& c) {
 
 template <class T>
 void run_part(const RunContext& run, const Part& part) {
-  const QuantParameter y = parameter(run, 0, kDTypeOf<T>), x = parameter(run, part.input + 1, kDTypeOf<T>);
+  const QuantParameter y = parameter(run, 0, kDTypeOf<T>),
+                       x = parameter(run, part.input + 1, kDTypeOf<T>);
   const ByteTable<T> table = byte_table<T>(x, y, [](float v) { return v; });
   const T* from = run.in<T>(part.input);
   T* const out = run.out<T>(0);
@@ -109,12 +111,20 @@ Step lower_concat(LowerContext& c) {
   return step;
 }
 
-constexpr AttrDef kAttrs[] = {{.name = "axis", .type = AttrType::kInt, .doc = "dimension along which the parts are joined",
+constexpr AttrDef kAttrs[] = {{.name = "axis",
+                               .type = AttrType::kInt,
+                               .doc = "dimension along which the parts are joined",
                                .required = true}};
 
 constexpr OpDef kOps[] = {
-    {.domain = "com.microsoft", .name = "QLinearConcat", .doc = "Quantised values joined along an axis, requantised.",
-     .min_inputs = 5, .max_inputs = -1, .attributes = kAttrs, .infer = infer_concat, .lower = lower_concat,
+    {.domain = "com.microsoft",
+     .name = "QLinearConcat",
+     .doc = "Quantised values joined along an axis, requantised.",
+     .min_inputs = 5,
+     .max_inputs = -1,
+     .attributes = kAttrs,
+     .infer = infer_concat,
+     .lower = lower_concat,
      .layout = LayoutRule::kFollow},
 };
 

@@ -6,8 +6,15 @@
 namespace lanewise {
 namespace {
 
-constexpr IntConvInputs kQLinear = {.x = 0, .x_zero = 2, .w = 3, .w_zero = 5, .x_scale = 1, .w_scale = 4,
-                                    .y_scale = 6, .y_zero = 7, .bias = 8};
+constexpr IntConvInputs kQLinear = {.x = 0,
+                                    .x_zero = 2,
+                                    .w = 3,
+                                    .w_zero = 5,
+                                    .x_scale = 1,
+                                    .w_scale = 4,
+                                    .y_scale = 6,
+                                    .y_zero = 7,
+                                    .bias = 8};
 constexpr IntConvInputs kInteger = {.x = 0, .x_zero = 2, .w = 1, .w_zero = 3};
 
 // Checks what both have and gives the output's shape.
@@ -32,42 +39,61 @@ void infer_qlinear_conv(InferContext& c) {
   if (c.has_input(kQLinear.bias)) {
     c.expect_dtype(kQLinear.bias, {DType::kInt32});
     if (c.shape(kQLinear.bias) != Shape{outputs}) {
-      c.fail("the bias must have shape " + Shape{outputs}.str() + ", found " + c.shape(kQLinear.bias).str());
+      c.fail("the bias must have shape " + Shape{outputs}.str() + ", found " +
+             c.shape(kQLinear.bias).str());
     }
   }
   c.set_output(0, c.dtype(kQLinear.y_zero), out);
 }
 
-void infer_conv_integer(InferContext& c) { c.set_output(0, DType::kInt32, checked_shape(c, kInteger)); }
+void infer_conv_integer(InferContext& c) {
+  c.set_output(0, DType::kInt32, checked_shape(c, kInteger));
+}
 
 double conv_flops(const OpContext& c, std::span<const ValueInfo> outputs, int weights) {
   const Shape& w = c.shape(weights);
-  return 2.0 * static_cast<double>(outputs[0].shape.elements()) * static_cast<double>(w.elements(1, w.rank()));
+  return 2.0 * static_cast<double>(outputs[0].shape.elements()) *
+         static_cast<double>(w.elements(1, w.rank()));
 }
 
 constexpr AttrDef kAttrs[] = {
-    {.name = "auto_pad", .type = AttrType::kString, .doc = "NOTSET, VALID, SAME_UPPER or SAME_LOWER",
+    {.name = "auto_pad",
+     .type = AttrType::kString,
+     .doc = "NOTSET, VALID, SAME_UPPER or SAME_LOWER",
      .string_default = "NOTSET"},
     {.name = "dilations", .type = AttrType::kInts, .doc = "1 along each axis if absent"},
     {.name = "group", .type = AttrType::kInt, .doc = "groups of channels", .int_default = 1},
-    {.name = "kernel_shape", .type = AttrType::kInts, .doc = "optional; the weights' shape says it too"},
+    {.name = "kernel_shape",
+     .type = AttrType::kInts,
+     .doc = "optional; the weights' shape says it too"},
     {.name = "pads", .type = AttrType::kInts, .doc = "begins, then ends; 0 if absent"},
     {.name = "strides", .type = AttrType::kInts, .doc = "1 along each axis if absent"},
 };
 
 constexpr OpDef kOps[] = {
-    {.name = "QLinearConv", .doc = "Convolution of quantised values, sums exact in int32.", .min_inputs = 8,
-     .max_inputs = 9, .attributes = kAttrs, .infer = infer_qlinear_conv,
-     .lower = [](LowerContext& c) { return lower_int_conv(c, kQLinear); }, .layout = LayoutRule::kChannels,
-     .flops = [](const OpContext& c, std::span<const ValueInfo> outputs) {
-       return conv_flops(c, outputs, kQLinear.w);
-     }},
-    {.name = "ConvInteger", .doc = "Convolution of integers with int32 sums as the result.", .min_inputs = 2,
-     .max_inputs = 4, .attributes = kAttrs, .infer = infer_conv_integer,
+    {.name = "QLinearConv",
+     .doc = "Convolution of quantised values, sums exact in int32.",
+     .min_inputs = 8,
+     .max_inputs = 9,
+     .attributes = kAttrs,
+     .infer = infer_qlinear_conv,
+     .lower = [](LowerContext& c) { return lower_int_conv(c, kQLinear); },
+     .layout = LayoutRule::kChannels,
+     .flops =
+         [](const OpContext& c, std::span<const ValueInfo> outputs) {
+           return conv_flops(c, outputs, kQLinear.w);
+         }},
+    {.name = "ConvInteger",
+     .doc = "Convolution of integers with int32 sums as the result.",
+     .min_inputs = 2,
+     .max_inputs = 4,
+     .attributes = kAttrs,
+     .infer = infer_conv_integer,
      .lower = [](LowerContext& c) { return lower_int_conv(c, kInteger); },
-     .flops = [](const OpContext& c, std::span<const ValueInfo> outputs) {
-       return conv_flops(c, outputs, kInteger.w);
-     }},
+     .flops =
+         [](const OpContext& c, std::span<const ValueInfo> outputs) {
+           return conv_flops(c, outputs, kInteger.w);
+         }},
 };
 
 }  // namespace

@@ -27,9 +27,11 @@ void infer_binary(InferContext& c) {
 enum class Binary { kAdd, kMultiply };
 
 template <class T>
-void run_binary(const RunContext& run, Binary op, const BroadcastLoop& loop, const kernels::Quantize& table) {
+void run_binary(const RunContext& run, Binary op, const BroadcastLoop& loop,
+                const kernels::Quantize& table) {
   const DType dtype = kDTypeOf<T>;
-  const QuantParameter a = parameter(run, 1, dtype), b = parameter(run, 4, dtype), y = parameter(run, 6, dtype);
+  const QuantParameter a = parameter(run, 1, dtype), b = parameter(run, 4, dtype),
+                       y = parameter(run, 6, dtype);
   kernels::QuantBinary p;
   p.a_scale = op == Binary::kAdd ? a.scale / y.scale : a.scale * b.scale / y.scale;
   p.b_scale = b.scale / y.scale;
@@ -52,7 +54,8 @@ void run_binary(const RunContext& run, Binary op, const BroadcastLoop& loop, con
           kernel(block.cols, left, right, p, to);
           continue;
         }
-        for (std::int64_t i = 0; i < block.cols; ++i) kernel(1, left + i * a_step, right + i * b_step, p, to + i);
+        for (std::int64_t i = 0; i < block.cols; ++i)
+          kernel(1, left + i * a_step, right + i * b_step, p, to + i);
       }
     });
   });
@@ -82,7 +85,8 @@ Step lower_table(LowerContext& c, F f) {
   step.algorithm = "table";
   step.run = [f, n = c.shape(0).elements(), dtype = c.dtype(0)](const RunContext& run) {
     visit_byte(dtype, [&]<class T>(std::type_identity<T>) {
-      const ByteTable<T> table = byte_table<T>(parameter(run, 1, dtype), parameter(run, 3, dtype), f);
+      const ByteTable<T> table =
+          byte_table<T>(parameter(run, 1, dtype), parameter(run, 3, dtype), f);
       parallel_for(run.threads, n, kGrain, [&](std::int64_t begin, std::int64_t end) {
         apply_table(table, run.in<T>(0) + begin, end - begin, run.out<T>(0) + begin);
       });
@@ -96,7 +100,8 @@ Step lower_sigmoid(LowerContext& c) {
 }
 
 Step lower_leaky_relu(LowerContext& c) {
-  return lower_table(c, [alpha = c.attr_float("alpha")](float v) { return v < 0.0f ? alpha * v : v; });
+  return lower_table(c,
+                     [alpha = c.attr_float("alpha")](float v) { return v < 0.0f ? alpha * v : v; });
 }
 
 // The dimensions that sum to one, as a run of `size` elements `stride` apart.
@@ -124,13 +129,14 @@ void infer_softmax(InferContext& c) {
 }
 
 template <class T>
-void softmax(const SoftmaxRows& r, std::int64_t row, const float (&exponentials)[256], QuantParameter y,
-             const T* x, T* out) {
+void softmax(const SoftmaxRows& r, std::int64_t row, const float (&exponentials)[256],
+             QuantParameter y, const T* x, T* out) {
   const std::int64_t first = row / r.stride * r.size * r.stride + row % r.stride;
   int most = std::numeric_limits<T>::min();
   for (std::int64_t i = 0; i < r.size; ++i) most = std::max<int>(most, x[first + i * r.stride]);
   double sum = 0.0;
-  for (std::int64_t i = 0; i < r.size; ++i) sum += static_cast<double>(exponentials[most - x[first + i * r.stride]]);
+  for (std::int64_t i = 0; i < r.size; ++i)
+    sum += static_cast<double>(exponentials[most - x[first + i * r.stride]]);
   const float factor = static_cast<float>(1.0 / sum);
   for (std::int64_t i = 0; i < r.size; ++i) {
     const std::int64_t at = first + i * r.stride;
@@ -160,26 +166,59 @@ Step lower_softmax(LowerContext& c) {
 
 constexpr AttrDef kLeakyAttrs[] = {
     {.name = "alpha", .type = AttrType::kFloat, .doc = "slope below zero", .float_default = 0.01f}};
-constexpr AttrDef kSoftmaxAttrs[] = {
-    {.name = "axis", .type = AttrType::kInt, .doc = "dimension that sums to one", .int_default = -1},
-    {.name = "opset", .type = AttrType::kInt, .doc = "below 13, the dimensions from the axis on are one",
-     .required = true}};
+constexpr AttrDef kSoftmaxAttrs[] = {{.name = "axis",
+                                      .type = AttrType::kInt,
+                                      .doc = "dimension that sums to one",
+                                      .int_default = -1},
+                                     {.name = "opset",
+                                      .type = AttrType::kInt,
+                                      .doc = "below 13, the dimensions from the axis on are one",
+                                      .required = true}};
 
 constexpr std::string_view kDomain = "com.microsoft";
 constexpr OpDef kOps[] = {
-    {.domain = kDomain, .name = "QLinearAdd", .doc = "The sum of quantised values, quantised.", .min_inputs = 7,
-     .max_inputs = 8, .infer = infer_binary, .lower = lower_binary<Binary::kAdd>, .layout = LayoutRule::kFollow},
-    {.domain = kDomain, .name = "QLinearMul", .doc = "The product of quantised values, quantised.",
-     .min_inputs = 7, .max_inputs = 8, .infer = infer_binary, .lower = lower_binary<Binary::kMultiply>,
+    {.domain = kDomain,
+     .name = "QLinearAdd",
+     .doc = "The sum of quantised values, quantised.",
+     .min_inputs = 7,
+     .max_inputs = 8,
+     .infer = infer_binary,
+     .lower = lower_binary<Binary::kAdd>,
      .layout = LayoutRule::kFollow},
-    {.domain = kDomain, .name = "QLinearSigmoid", .doc = "The sigmoid of quantised values, quantised.",
-     .min_inputs = 4, .max_inputs = 5, .infer = infer_unary, .lower = lower_sigmoid,
-     .layout = LayoutRule::kFollow, .inplace = 1},
-    {.domain = kDomain, .name = "QLinearLeakyRelu", .doc = "LeakyRelu of quantised values, quantised.",
-     .min_inputs = 4, .max_inputs = 5, .attributes = kLeakyAttrs, .infer = infer_unary,
-     .lower = lower_leaky_relu, .layout = LayoutRule::kFollow, .inplace = 1},
-    {.domain = kDomain, .name = "QLinearSoftmax", .doc = "Softmax of quantised values, quantised.",
-     .min_inputs = 4, .max_inputs = 5, .attributes = kSoftmaxAttrs, .infer = infer_softmax,
+    {.domain = kDomain,
+     .name = "QLinearMul",
+     .doc = "The product of quantised values, quantised.",
+     .min_inputs = 7,
+     .max_inputs = 8,
+     .infer = infer_binary,
+     .lower = lower_binary<Binary::kMultiply>,
+     .layout = LayoutRule::kFollow},
+    {.domain = kDomain,
+     .name = "QLinearSigmoid",
+     .doc = "The sigmoid of quantised values, quantised.",
+     .min_inputs = 4,
+     .max_inputs = 5,
+     .infer = infer_unary,
+     .lower = lower_sigmoid,
+     .layout = LayoutRule::kFollow,
+     .inplace = 1},
+    {.domain = kDomain,
+     .name = "QLinearLeakyRelu",
+     .doc = "LeakyRelu of quantised values, quantised.",
+     .min_inputs = 4,
+     .max_inputs = 5,
+     .attributes = kLeakyAttrs,
+     .infer = infer_unary,
+     .lower = lower_leaky_relu,
+     .layout = LayoutRule::kFollow,
+     .inplace = 1},
+    {.domain = kDomain,
+     .name = "QLinearSoftmax",
+     .doc = "Softmax of quantised values, quantised.",
+     .min_inputs = 4,
+     .max_inputs = 5,
+     .attributes = kSoftmaxAttrs,
+     .infer = infer_softmax,
      .lower = lower_softmax},
 };
 

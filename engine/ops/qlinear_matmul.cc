@@ -18,8 +18,14 @@ struct Inputs {
   int a = 0, a_zero = 0, b = 0, b_zero = 0;
   int a_scale = -1, b_scale = -1, y_scale = -1, y_zero = -1;
 };
-constexpr Inputs kQLinear = {.a = 0, .a_zero = 2, .b = 3, .b_zero = 5, .a_scale = 1, .b_scale = 4,
-                             .y_scale = 6, .y_zero = 7};
+constexpr Inputs kQLinear = {.a = 0,
+                             .a_zero = 2,
+                             .b = 3,
+                             .b_zero = 5,
+                             .a_scale = 1,
+                             .b_scale = 4,
+                             .y_scale = 6,
+                             .y_zero = 7};
 constexpr Inputs kInteger = {.a = 0, .a_zero = 2, .b = 1, .b_zero = 3};
 
 // Both operands as stacks of matrices, 1-D ones with a dimension of one put in and dropped again.
@@ -31,7 +37,8 @@ struct Sizes {
 Sizes sizes_of(const OpContext& c, const Inputs& in) {
   const Shape& a = c.shape(in.a);
   const Shape& b = c.shape(in.b);
-  if (a.rank() < 1 || b.rank() < 1) c.fail("cannot multiply scalars: found shapes " + a.str() + " and " + b.str());
+  if (a.rank() < 1 || b.rank() < 1)
+    c.fail("cannot multiply scalars: found shapes " + a.str() + " and " + b.str());
   Sizes s;
   s.k = a[a.rank() - 1];
   s.m = a.rank() > 1 ? a[a.rank() - 2] : 1;
@@ -41,7 +48,8 @@ Sizes sizes_of(const OpContext& c, const Inputs& in) {
   for (int i = 0; i + 2 < b.rank(); ++i) s.b_batch.push_back(b[i]);
   const auto batch = broadcast(s.a_batch, s.b_batch);
   if (depth != s.k || !batch) {
-    c.fail("shapes " + a.str() + " and " + b.str() + " cannot be multiplied: the inner dimensions must be " +
+    c.fail("shapes " + a.str() + " and " + b.str() +
+           " cannot be multiplied: the inner dimensions must be " +
            "equal and the others broadcast");
   }
   s.batch = s.out = *batch;
@@ -50,13 +58,14 @@ Sizes sizes_of(const OpContext& c, const Inputs& in) {
   return s;
 }
 
-// A parameter of rows or columns: one value, one for each of `count`, or one for each in every matrix.
+// A parameter of rows or columns: one value, one for each of `count`, or one for each in every
+// matrix.
 void expect_count(const OpContext& c, int i, std::int64_t count, const Shape& batch) {
   if (!c.has_input(i)) return;
   const std::int64_t given = c.shape(i).elements();
   if (given == 1 || given == count || given == checked_multiply(count, batch.elements())) return;
-  c.fail("input " + std::to_string(i) + " must have 1 or " + std::to_string(count) + " values, found shape " +
-         c.shape(i).str());
+  c.fail("input " + std::to_string(i) + " must have 1 or " + std::to_string(count) +
+         " values, found shape " + c.shape(i).str());
 }
 
 std::int64_t pick(std::int64_t given, std::int64_t count, std::int64_t batch, std::int64_t i) {
@@ -93,11 +102,22 @@ void infer_integer(InferContext& c) { c.set_output(0, DType::kInt32, checked_sha
 class IntMatMul {
  public:
   IntMatMul(LowerContext& c, const Inputs& in)
-      : in_(in), sizes_(sizes_of(c, in)), product_(kernels::int_product(c.isa())),
-        quantize_(kernels::quantize(c.isa())), threads_(c.threads()), a_dtype_(c.dtype(in.a)),
-        y_dtype_(c.output(0).dtype), depth_((sizes_.k + 1) / 2 * 2) {
-    weights_ = {.data = nullptr, .dtype = c.dtype(in.b), .columns = sizes_.n, .taps = 1, .depth = sizes_.k,
-                .column_stride = 1, .tap_stride = 0, .depth_stride = sizes_.n};
+      : in_(in),
+        sizes_(sizes_of(c, in)),
+        product_(kernels::int_product(c.isa())),
+        quantize_(kernels::quantize(c.isa())),
+        threads_(c.threads()),
+        a_dtype_(c.dtype(in.a)),
+        y_dtype_(c.output(0).dtype),
+        depth_((sizes_.k + 1) / 2 * 2) {
+    weights_ = {.data = nullptr,
+                .dtype = c.dtype(in.b),
+                .columns = sizes_.n,
+                .taps = 1,
+                .depth = sizes_.k,
+                .column_stride = 1,
+                .tap_stride = 0,
+                .depth_stride = sizes_.n};
     panel_ = product_.panel_for(sizes_.n);
     a_matrices_ = sizes_.a_batch.elements();
     b_matrices_ = sizes_.b_batch.elements();
@@ -117,7 +137,8 @@ class IntMatMul {
     auto* wide = reinterpret_cast<std::int16_t*>(run.scratch);
     const std::byte* packed = packed_.get();
     if (packed == nullptr) {
-      pack(run.inputs[index(in_.b)], zeros(run, in_.b_zero, weights_.dtype, b_zeros_), run.scratch + packed_at_);
+      pack(run.inputs[index(in_.b)], zeros(run, in_.b_zero, weights_.dtype, b_zeros_),
+           run.scratch + packed_at_);
       packed = run.scratch + packed_at_;
     }
     const int threads = std::min(threads_, run.threads);
@@ -125,11 +146,15 @@ class IntMatMul {
     const std::int64_t blocks = (sizes_.m + kBlockRows - 1) / kBlockRows;
     const std::int64_t matrices = sizes_.batch.elements();
     const std::int64_t tasks = std::max<std::int64_t>(1, matrices * blocks);
-    const std::int64_t parts =
-        threads <= 1 ? 1 : std::clamp<std::int64_t>((2 * threads + tasks - 1) / tasks, 1, std::max<std::int64_t>(1, panels()));
+    const std::int64_t parts = threads <= 1
+                                   ? 1
+                                   : std::clamp<std::int64_t>((2 * threads + tasks - 1) / tasks, 1,
+                                                              std::max<std::int64_t>(1, panels()));
     parallel_tasks(threads, matrices * blocks * parts, [&](std::int64_t task, int thread) {
-      std::byte* const own = run.scratch + thread_at_ + static_cast<std::size_t>(thread) * thread_bytes_;
-      multiply(run, wide, packed, task / parts / blocks, task / parts % blocks * kBlockRows, task % parts, parts, own);
+      std::byte* const own =
+          run.scratch + thread_at_ + static_cast<std::size_t>(thread) * thread_bytes_;
+      multiply(run, wide, packed, task / parts / blocks, task / parts % blocks * kBlockRows,
+               task % parts, parts, own);
     });
   }
 
@@ -140,10 +165,13 @@ class IntMatMul {
   }
   std::int64_t panels() const { return (sizes_.n + panel_.columns - 1) / panel_.columns; }
   std::size_t packed_bytes() const {
-    return static_cast<std::size_t>(checked_multiply(b_matrices_, packed_int_size(weights_, panel_.columns))) * 2;
+    return static_cast<std::size_t>(
+               checked_multiply(b_matrices_, packed_int_size(weights_, panel_.columns))) *
+           2;
   }
 
-  std::vector<std::int32_t> zeros(const RunContext& run, int input, DType dtype, std::int64_t n) const {
+  std::vector<std::int32_t> zeros(const RunContext& run, int input, DType dtype,
+                                  std::int64_t n) const {
     return read_zeros(dtype, run.has_in(input) ? run.inputs[index(input)] : nullptr, n);
   }
 
@@ -198,14 +226,17 @@ class IntMatMul {
     const std::int64_t grain = 16384 / std::max<std::int64_t>(1, sizes_.k) + 1;
     visit_byte(a_dtype_, [&]<class T>(std::type_identity<T>) {
       const T* a = run.in<T>(in_.a);
-      parallel_for(threads, a_matrices_ * sizes_.m, grain, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t row = begin; row < end; ++row) {
-          const std::int64_t z = a_zeros_ <= 1 ? 0 : pick(a_zeros_, sizes_.m, row / sizes_.m, row % sizes_.m);
-          std::int16_t* to = wide + row * depth_;
-          quant_rows<T>(quantize_).widen(sizes_.k, a + row * sizes_.k, zero_points[static_cast<std::size_t>(z)], to);
-          std::fill(to + sizes_.k, to + depth_, std::int16_t{0});
-        }
-      });
+      parallel_for(
+          threads, a_matrices_ * sizes_.m, grain, [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t row = begin; row < end; ++row) {
+              const std::int64_t z =
+                  a_zeros_ <= 1 ? 0 : pick(a_zeros_, sizes_.m, row / sizes_.m, row % sizes_.m);
+              std::int16_t* to = wide + row * depth_;
+              quant_rows<T>(quantize_).widen(sizes_.k, a + row * sizes_.k,
+                                             zero_points[static_cast<std::size_t>(z)], to);
+              std::fill(to + sizes_.k, to + depth_, std::int16_t{0});
+            }
+          });
     });
   }
 
@@ -221,12 +252,14 @@ class IntMatMul {
   }
 
   // Rows [first, first + kBlockRows) of one matrix, for one of `parts` shares of the columns.
-  void multiply(const RunContext& run, const std::int16_t* wide, const std::byte* packed, std::int64_t i,
-                std::int64_t first, std::int64_t part, std::int64_t parts, std::byte* own) const {
+  void multiply(const RunContext& run, const std::int16_t* wide, const std::byte* packed,
+                std::int64_t i, std::int64_t first, std::int64_t part, std::int64_t parts,
+                std::byte* own) const {
     const std::int64_t a = matrix(i, a_strides_), b = matrix(i, b_strides_);
     const std::int64_t last = std::min(first + kBlockRows, sizes_.m);
     const auto** rows = reinterpret_cast<const std::int16_t**>(own);
-    for (std::int64_t row = first; row < last; ++row) rows[row - first] = wide + (a * sizes_.m + row) * depth_;
+    for (std::int64_t row = first; row < last; ++row)
+      rows[row - first] = wide + (a * sizes_.m + row) * depth_;
     kernels::IntTile tile;
     tile.rows = last - first;
     tile.taps = 1;
@@ -256,12 +289,13 @@ class IntMatMul {
     }
   }
 
-  void fill_scales(const RunContext& run, std::int64_t a, std::int64_t row, std::int64_t b, std::int64_t column,
-                   std::int64_t n, float* scales) const {
+  void fill_scales(const RunContext& run, std::int64_t a, std::int64_t row, std::int64_t b,
+                   std::int64_t column, std::int64_t n, float* scales) const {
     const float left = run.in<float>(in_.a_scale)[pick(a_scales_, sizes_.m, a, row)];
     const float y = *run.in<float>(in_.y_scale);
     const float* right = run.in<float>(in_.b_scale);
-    for (std::int64_t j = 0; j < n; ++j) scales[j] = left * right[pick(b_scales_, sizes_.n, b, column + j)] / y;
+    for (std::int64_t j = 0; j < n; ++j)
+      scales[j] = left * right[pick(b_scales_, sizes_.n, b, column + j)] / y;
   }
 
   Inputs in_;
@@ -277,7 +311,8 @@ class IntMatMul {
   std::vector<std::int64_t> a_strides_, b_strides_;
   std::int64_t a_zeros_ = 0, b_zeros_ = 0, a_scales_ = 0, b_scales_ = 0;
   std::shared_ptr<const std::byte> packed_;  // null: packed in scratch, each run
-  std::size_t scratch_ = 0, packed_at_ = 0, thread_at_ = 0, thread_bytes_ = 0, sums_at_ = 0, scales_at_ = 0;
+  std::size_t scratch_ = 0, packed_at_ = 0, thread_at_ = 0, thread_bytes_ = 0, sums_at_ = 0,
+              scales_at_ = 0;
 };
 
 template <const Inputs& in>
@@ -292,14 +327,25 @@ Step lower(LowerContext& c) {
 
 double flops(const OpContext& c, std::span<const ValueInfo> outputs) {
   const Shape& a = c.shape(0);
-  return 2.0 * static_cast<double>(outputs[0].shape.elements()) * static_cast<double>(a[a.rank() - 1]);
+  return 2.0 * static_cast<double>(outputs[0].shape.elements()) *
+         static_cast<double>(a[a.rank() - 1]);
 }
 
 constexpr OpDef kOps[] = {
-    {.name = "QLinearMatMul", .doc = "Matrix product of quantised values, sums exact in int32.",
-     .min_inputs = 8, .max_inputs = 8, .infer = infer_qlinear, .lower = lower<kQLinear>, .flops = flops},
-    {.name = "MatMulInteger", .doc = "Matrix product of integers with int32 sums as the result.",
-     .min_inputs = 2, .max_inputs = 4, .infer = infer_integer, .lower = lower<kInteger>, .flops = flops},
+    {.name = "QLinearMatMul",
+     .doc = "Matrix product of quantised values, sums exact in int32.",
+     .min_inputs = 8,
+     .max_inputs = 8,
+     .infer = infer_qlinear,
+     .lower = lower<kQLinear>,
+     .flops = flops},
+    {.name = "MatMulInteger",
+     .doc = "Matrix product of integers with int32 sums as the result.",
+     .min_inputs = 2,
+     .max_inputs = 4,
+     .infer = infer_integer,
+     .lower = lower<kInteger>,
+     .flops = flops},
 };
 
 }  // namespace

@@ -11,7 +11,8 @@
 namespace lanewise {
 namespace {
 
-constexpr std::int64_t kMostTerms = std::int64_t{1} << 23;  // whose sum of 8-bit differences fits int32
+constexpr std::int64_t kMostTerms = std::int64_t{1}
+                                    << 23;  // whose sum of 8-bit differences fits int32
 
 // The array as planes of positions with channels innermost: [planes][positions][channels].
 struct Planes {
@@ -34,13 +35,15 @@ void infer_global(InferContext& c) {
   for (int i = 1; i < x.rank(); ++i) {
     if (i != (last ? x.rank() - 1 : 1)) out[i] = 1;
   }
-  if (x.elements(1, x.rank()) / std::max<std::int64_t>(1, x[last ? x.rank() - 1 : 1]) >= kMostTerms) {
+  if (x.elements(1, x.rank()) / std::max<std::int64_t>(1, x[last ? x.rank() - 1 : 1]) >=
+      kMostTerms) {
     c.unsupported("means of more than 8388607 elements are not supported");
   }
   c.set_output(0, c.dtype(0), out);
 }
 
-// Mean over the positions of a plane: channels innermost are summed row by row, else element by element.
+// Mean over the positions of a plane: channels innermost are summed row by row, else element by
+// element.
 template <class T>
 void global_mean(const RunContext& run, const Planes& p, const kernels::Quantize& table) {
   const QuantParameter x = parameter(run, 1, kDTypeOf<T>), y = parameter(run, 3, kDTypeOf<T>);
@@ -60,7 +63,8 @@ void global_mean(const RunContext& run, const Planes& p, const kernels::Quantize
         if (p.channels == 1) {
           for (std::int64_t i = 0; i < p.positions; ++i) sums[0] += from[i] - x.zero;
         } else {
-          for (std::int64_t i = 0; i < p.positions; ++i) rows.accumulate(n, from + i * p.channels + c, x.zero, sums);
+          for (std::int64_t i = 0; i < p.positions; ++i)
+            rows.accumulate(n, from + i * p.channels + c, x.zero, sums);
         }
         rows.requantize(n, sums, nullptr, factors, y.zero, run.out<T>(0) + plane * p.channels + c);
       }
@@ -79,7 +83,8 @@ Step lower_global(LowerContext& c) {
   }
   Step step;
   step.algorithm = "integer sums";
-  step.run = [planes, dtype = c.dtype(0), &table = kernels::quantize(c.isa())](const RunContext& run) {
+  step.run = [planes, dtype = c.dtype(0),
+              &table = kernels::quantize(c.isa())](const RunContext& run) {
     visit_byte(dtype, [&]<class T>(std::type_identity<T>) { global_mean<T>(run, planes, table); });
   };
   return step;
@@ -101,14 +106,18 @@ void infer_average(InferContext& c) {
 class AveragePool {
  public:
   AveragePool(LowerContext& c, Planes planes)
-      : window_(resolve_window(c, pool_kernel(c), c.attr_int("ceil_mode") != 0)), planes_(planes),
-        size_(c.shape(0).begin() + 2, c.shape(0).end()), include_pad_(c.attr_int("count_include_pad") != 0),
-        out_positions_(Shape(window_.out).elements()), threads_(c.threads()),
+      : window_(resolve_window(c, pool_kernel(c), c.attr_int("ceil_mode") != 0)),
+        planes_(planes),
+        size_(c.shape(0).begin() + 2, c.shape(0).end()),
+        include_pad_(c.attr_int("count_include_pad") != 0),
+        out_positions_(Shape(window_.out).elements()),
+        threads_(c.threads()),
         table_(kernels::quantize(c.isa())) {}
 
   // Per thread: sums and factors of one position.
   std::size_t scratch_bytes() const {
-    return static_cast<std::size_t>(checked_multiply(checked_multiply(planes_.channels, 8), threads_));
+    return static_cast<std::size_t>(
+        checked_multiply(checked_multiply(planes_.channels, 8), threads_));
   }
 
   template <class T>
@@ -123,10 +132,12 @@ class AveragePool {
       const T* from = run.in<T>(0) + plane * planes_.positions * n;
       for (std::int64_t o = 0; o < out_positions_; ++o) {
         std::fill_n(sums, n, 0);
-        const std::int64_t terms =
-            for_window(o, [&](std::int64_t at) { rows.accumulate(n, from + at * n, x.zero, sums); });
-        std::fill_n(factors, n, x.scale / (y.scale * static_cast<float>(std::max<std::int64_t>(1, terms))));
-        rows.requantize(n, sums, nullptr, factors, y.zero, run.out<T>(0) + (plane * out_positions_ + o) * n);
+        const std::int64_t terms = for_window(
+            o, [&](std::int64_t at) { rows.accumulate(n, from + at * n, x.zero, sums); });
+        std::fill_n(factors, n,
+                    x.scale / (y.scale * static_cast<float>(std::max<std::int64_t>(1, terms))));
+        rows.requantize(n, sums, nullptr, factors, y.zero,
+                        run.out<T>(0) + (plane * out_positions_ + o) * n);
       }
     });
   }
@@ -138,9 +149,11 @@ class AveragePool {
     return visit_axis(0, 0, o, out_positions_, f);
   }
 
-  // Axis by axis; `base` is the input position so far, `rest` the output position within the axes left.
+  // Axis by axis; `base` is the input position so far, `rest` the output position within the axes
+  // left.
   template <class F>
-  std::int64_t visit_axis(std::size_t axis, std::int64_t base, std::int64_t rest, std::int64_t span, F& f) const {
+  std::int64_t visit_axis(std::size_t axis, std::int64_t base, std::int64_t rest, std::int64_t span,
+                          F& f) const {
     if (axis == size_.size()) {
       f(base);
       return 1;
@@ -180,28 +193,51 @@ Step lower_average(LowerContext& c) {
   return step;
 }
 
-constexpr AttrDef kChannelsLast = {.name = "channels_last", .type = AttrType::kInt,
-                                   .doc = "1: the last dimension holds the channels, not the second"};
+constexpr AttrDef kChannelsLast = {
+    .name = "channels_last",
+    .type = AttrType::kInt,
+    .doc = "1: the last dimension holds the channels, not the second"};
 constexpr AttrDef kGlobalAttrs[] = {kChannelsLast};
 constexpr AttrDef kAverageAttrs[] = {
-    {.name = "auto_pad", .type = AttrType::kString, .doc = "NOTSET, VALID, SAME_UPPER or SAME_LOWER",
+    {.name = "auto_pad",
+     .type = AttrType::kString,
+     .doc = "NOTSET, VALID, SAME_UPPER or SAME_LOWER",
      .string_default = "NOTSET"},
-    {.name = "ceil_mode", .type = AttrType::kInt, .doc = "1: the last window may reach past the padding"},
+    {.name = "ceil_mode",
+     .type = AttrType::kInt,
+     .doc = "1: the last window may reach past the padding"},
     kChannelsLast,
-    {.name = "count_include_pad", .type = AttrType::kInt, .doc = "1: padding counts in the divisor"},
-    {.name = "kernel_shape", .type = AttrType::kInts, .doc = "size of the window", .required = true},
+    {.name = "count_include_pad",
+     .type = AttrType::kInt,
+     .doc = "1: padding counts in the divisor"},
+    {.name = "kernel_shape",
+     .type = AttrType::kInts,
+     .doc = "size of the window",
+     .required = true},
     {.name = "pads", .type = AttrType::kInts, .doc = "begins, then ends; 0 if absent"},
     {.name = "strides", .type = AttrType::kInts, .doc = "1 along each axis if absent"},
 };
 
 constexpr OpDef kOps[] = {
-    // Row-major when channels_last is set: only the operator knows which dimension the channels are.
-    {.domain = "com.microsoft", .name = "QLinearGlobalAveragePool",
-     .doc = "Mean of quantised values over all positions, quantised.", .min_inputs = 4, .max_inputs = 5,
-     .attributes = kGlobalAttrs, .infer = infer_global, .lower = lower_global},
-    {.domain = "com.microsoft", .name = "QLinearAveragePool", .doc = "Means of quantised values over windows, quantised.",
-     .min_inputs = 4, .max_inputs = 5, .attributes = kAverageAttrs, .infer = infer_average,
-     .lower = lower_average, .layout = LayoutRule::kChannels},
+    // Row-major when channels_last is set: only the operator knows which dimension the channels
+    // are.
+    {.domain = "com.microsoft",
+     .name = "QLinearGlobalAveragePool",
+     .doc = "Mean of quantised values over all positions, quantised.",
+     .min_inputs = 4,
+     .max_inputs = 5,
+     .attributes = kGlobalAttrs,
+     .infer = infer_global,
+     .lower = lower_global},
+    {.domain = "com.microsoft",
+     .name = "QLinearAveragePool",
+     .doc = "Means of quantised values over windows, quantised.",
+     .min_inputs = 4,
+     .max_inputs = 5,
+     .attributes = kAverageAttrs,
+     .infer = infer_average,
+     .lower = lower_average,
+     .layout = LayoutRule::kChannels},
 };
 
 }  // namespace

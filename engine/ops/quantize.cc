@@ -1,37 +1,20 @@
-// QuantizeLinear and DequantizeLinear (Jacob et al. 2018, "Quantization and Training of Neural Networks
-// for Efficient Integer-Arithmetic-Only Inference"). The dynamic one is in dynamic_quantize.cc.
+// QuantizeLinear and DequantizeLinear (Jacob et al. 2018, "Quantization and Training of Neural
+// Networks for Efficient Integer-Arithmetic-Only Inference"). The dynamic one is in
+// dynamic_quantize.cc.
 #include <algorithm>
 #include <string>
 
-#include "engine/base/parallel.h"
 #include "engine/cpu/int_pack.h"
-#include "engine/graph/layout.h"
 #include "engine/graph/op.h"
+#include "engine/ops/quant_placement.h"
 #include "engine/ops/small_types.h"
 
 namespace lanewise {
 namespace {
 
-constexpr std::int64_t kChunk = 1024;  // elements whose parameters are gathered at once
-constexpr std::int64_t kGrain = 16384;  // elements that are worth a thread
-
-// Integers in memory; ONNX's 2- and 4-bit types lie one to a byte.
-kernels::QuantRange range_of(DType dtype) {
-  switch (dtype) {
-    case DType::kUInt8: return {0, 255};
-    case DType::kInt8: return {-128, 127};
-    case DType::kUInt16: return {0, 65535};
-    case DType::kInt16: return {-32768, 32767};
-    case DType::kUInt4: return {0, 15};
-    case DType::kInt4: return {-8, 7};
-    case DType::kUInt2: return {0, 3};
-    case DType::kInt2: return {-2, 1};
-    default: return {0, -1};
-  }
-}
-
 bool is_small_float(DType dtype) {
-  return is_small(dtype) && range_of(dtype).high < range_of(dtype).low && dtype != DType::kFloat8E8M0;
+  return is_small(dtype) && quant_range(dtype).high < quant_range(dtype).low &&
+         dtype != DType::kFloat8E8M0;
 }
 
 DType stored_type(DType dtype) {
@@ -40,110 +23,13 @@ DType stored_type(DType dtype) {
   return dtype;
 }
 
-// How the elements of input 0, walked in memory order, find their scale: the index is a sum over
-// the dimensions of (coordinate / block) * stride.
-struct Placement {
-  struct Dim {
-    std::int64_t size, block, stride;
-  };
-  std::vector<Dim> dims;  // in memory order; only the last one varies within a row
-  std::int64_t row = 1;   // elements of the last dimensions that share coordinates before them
-  bool each = false;      // the last dimension's elements differ
-
-  // Index of the scale for the element at `position` of the array in memory order.
-  std::int64_t at(std::int64_t position) const {
-    std::int64_t index = 0;
-    for (std::size_t i = dims.size(); i-- > 0; position /= dims[i].size) {
-      index += position % dims[i].size / dims[i].block * dims[i].stride;
-    }
-    return index;
-  }
-};
-
-// Checks the shape of the scale against input 0 (one value, one per index of the axis, or blocks).
-void check_granularity(const OpContext& c) {
-  const Shape& x = c.shape(0);
-  const Shape& scale = c.shape(1);
-  if (c.has_input(2) && c.shape(2) != scale && !(c.shape(2).elements() == 1 && scale.elements() == 1)) {
-    c.fail("scale and zero point must have one shape, found " + scale.str() + " and " + c.shape(2).str());
-  }
-  const std::int64_t block = c.attr_int("block_size");
-  if (block < 0) c.fail("attribute 'block_size' must not be negative");
-  if (block == 0 && scale.elements() == 1 && scale.rank() <= 1) return;
-  const int axis = c.attr_axis(x.rank());
-  if (block == 0) {
-    if (scale.rank() == 1 && scale[0] == x[axis]) return;
-    c.fail("scale must have 1 value, or one for each of the " + std::to_string(x[axis]) + " along axis " +
-           std::to_string(axis) + " of input " + x.str() + "; found shape " + scale.str());
-  }
-  Shape wanted = x;
-  wanted[axis] = (x[axis] + block - 1) / block;
-  if (scale.rank() == x.rank()) {  // a last block may be cut, and one too many blocks is none
-    Shape rest = scale;
-    rest[axis] = wanted[axis];
-    if (rest == wanted && scale[axis] >= wanted[axis]) return;
-  }
-  c.fail("scale for blocks of " + std::to_string(block) + " along axis " + std::to_string(axis) + " of input " +
-         x.str() + " must have shape " + wanted.str() + ", found " + scale.str());
-}
-
-Placement placement_of(const LowerContext& c) {
-  const Shape& x = c.shape(0);
-  const Shape& scale = c.shape(1);
-  const std::int64_t block = c.attr_int("block_size");
-  Placement result;
-  if (block == 0 && scale.elements() == 1) {
-    result.row = std::max<std::int64_t>(1, x.elements());
-    return result;
-  }
-  const int axis = c.attr_axis(x.rank());
-  const Shape memory = physical(x, c.layout(0));
-  const int place = physical_axis(axis, x.rank(), c.layout(0));
-  const std::vector<std::int64_t> strides = physical(scale, c.layout(1)).strides();
-  for (int i = 0; i < x.rank(); ++i) {
-    std::int64_t stride = block == 0 ? (i == place ? 1 : 0) : 0;
-    if (block > 0) {
-      // Both arrays have the same rank; the dimension of `i` lies elsewhere if the layouts differ.
-      for (int k = 0; k < x.rank(); ++k) {
-        if (physical_axis(k, x.rank(), c.layout(0)) != i) continue;
-        stride = strides[static_cast<std::size_t>(physical_axis(k, x.rank(), c.layout(1)))];
-      }
-    }
-    result.dims.push_back({memory[i], i == place && block > 0 ? block : 1, stride});
-  }
-  // Trailing dimensions without influence form one row.
-  while (!result.dims.empty() && result.dims.back().stride == 0) {
-    result.row *= result.dims.back().size;
-    result.dims.pop_back();
-  }
-  result.each = result.row == 1;
-  return result;
-}
-
-// Calls f(begin, n, scale index) over rows of one scale, or g(begin, n) over chunks of many.
-template <class F, class G>
-void for_rows(const Placement& p, std::int64_t elements, int threads, F&& f, G&& g) {
-  parallel_for(threads, elements, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    while (begin < end) {
-      if (p.each) {
-        const std::int64_t n = std::min(kChunk, end - begin);
-        g(begin, n);
-        begin += n;
-        continue;
-      }
-      const std::int64_t n = std::min(end, (begin / p.row + 1) * p.row) - begin;
-      f(begin, n, p.dims.empty() ? 0 : p.at(begin / p.row));
-      begin += n;
-    }
-  });
-}
-
 // Scales and zero points of `n` elements from `begin`, which may all differ.
 struct Gathered {
-  float scale[kChunk];
-  std::int32_t zero[kChunk];
+  float scale[kQuantChunk];
+  std::int32_t zero[kQuantChunk];
 
-  void fill(const Placement& p, const float* scales, const std::int32_t* zeros, std::int64_t begin, std::int64_t n) {
+  void fill(const QuantPlacement& p, const float* scales, const std::int32_t* zeros,
+            std::int64_t begin, std::int64_t n) {
     for (std::int64_t i = 0; i < n; ++i) {
       const std::int64_t at = p.at(begin + i);
       scale[i] = scales[at];
@@ -160,48 +46,51 @@ std::vector<std::int32_t> zeros_for(const RunContext& run, DType dtype, std::int
 
 DType attr_dtype(const OpContext& c, std::string_view name) {
   const std::int64_t code = c.attr_int(name);
-  if (code != 0 && !is_dtype(code)) c.fail("attribute '" + std::string(name) + "' is no element type");
+  if (code != 0 && !is_dtype(code))
+    c.fail("attribute '" + std::string(name) + "' is no element type");
   return static_cast<DType>(code);
 }
 
 void infer_quantize(InferContext& c) {
   c.expect_dtype(0, {DType::kFloat32, DType::kFloat16, DType::kBFloat16, DType::kInt32});
-  c.expect_dtype(1, {DType::kFloat32, DType::kFloat16, DType::kBFloat16, DType::kInt32});
+  c.expect_dtype(1, {DType::kFloat32, DType::kFloat16, DType::kBFloat16});
   check_granularity(c);
   DType result = attr_dtype(c, "output_dtype");
   if (c.has_input(2)) {
     if (result != DType::kUndefined && result != c.dtype(2)) {
-      c.fail("attribute 'output_dtype' is " + std::string(dtype_name(result)) + ", but the zero point is of " +
-             std::string(dtype_name(c.dtype(2))));
+      c.fail("attribute 'output_dtype' is " + std::string(dtype_name(result)) +
+             ", but the zero point is of " + std::string(dtype_name(c.dtype(2))));
     }
     result = c.dtype(2);
   }
   if (result == DType::kUndefined) result = DType::kUInt8;
-  if (range_of(result).high < range_of(result).low && !is_small_float(result)) {
+  if (quant_range(result).high < quant_range(result).low && !is_small_float(result)) {
     c.unsupported("quantisation to " + std::string(dtype_name(result)) + " is not supported");
   }
   c.set_output(0, result, c.shape(0));
 }
 
 // int32 input: converted to float first, as the operator's text has it.
-const float* as_floats(const RunContext& run, DType dtype, std::int64_t begin, std::int64_t n, float* buffer) {
+const float* as_floats(const RunContext& run, DType dtype, std::int64_t begin, std::int64_t n,
+                       float* buffer) {
   if (dtype == DType::kFloat32) return run.in<float>(0) + begin;
-  for (std::int64_t i = 0; i < n; ++i) buffer[i] = static_cast<float>(run.in<std::int32_t>(0)[begin + i]);
+  for (std::int64_t i = 0; i < n; ++i)
+    buffer[i] = static_cast<float>(run.in<std::int32_t>(0)[begin + i]);
   return buffer;
 }
 
 template <class T>
-void quantize_all(const RunContext& run, const Placement& p, std::int64_t elements, std::int64_t count,
-                  DType from, DType to, const kernels::Quantize& table) {
+void quantize_all(const RunContext& run, const QuantPlacement& p, std::int64_t elements,
+                  std::int64_t count, DType from, DType to, const kernels::Quantize& table) {
   const auto quantize = quant_rows<T>(table).quantize;
-  const kernels::QuantRange range = range_of(to);
+  const kernels::QuantRange range = quant_range(to);
   const float* scales = run.in<float>(1);
   const std::vector<std::int32_t> zeros = zeros_for(run, to, count);
   T* y = run.out<T>(0);
   const auto row = [&](std::int64_t begin, std::int64_t n, std::int64_t at) {
     const kernels::QuantScale q = {scales + at, zeros.data() + at, false};
-    float buffer[kChunk];
-    const std::int64_t step = from == DType::kFloat32 ? n : kChunk;
+    float buffer[kQuantChunk];
+    const std::int64_t step = from == DType::kFloat32 ? n : kQuantChunk;
     for (std::int64_t i = 0; i < n; i += step) {
       const std::int64_t part = std::min(step, n - i);
       quantize(part, as_floats(run, from, begin + i, part, buffer), q, range, y + begin + i);
@@ -210,7 +99,7 @@ void quantize_all(const RunContext& run, const Placement& p, std::int64_t elemen
   const auto chunk = [&](std::int64_t begin, std::int64_t n) {
     Gathered g;
     g.fill(p, scales, zeros.data(), begin, n);
-    float buffer[kChunk];
+    float buffer[kQuantChunk];
     quantize(n, as_floats(run, from, begin, n, buffer), {g.scale, g.zero, true}, range, y + begin);
   };
   for_rows(p, elements, run.threads, row, chunk);
@@ -218,7 +107,7 @@ void quantize_all(const RunContext& run, const Placement& p, std::int64_t elemen
 
 // To and from 8- and 4-bit floats, element by element: no network is slow because of them.
 template <class F>
-void for_elements(const Placement& p, std::int64_t elements, int threads, F&& f) {
+void for_elements(const QuantPlacement& p, std::int64_t elements, int threads, F&& f) {
   for_rows(
       p, elements, threads,
       [&](std::int64_t begin, std::int64_t n, std::int64_t at) {
@@ -237,11 +126,12 @@ Step lower_quantize_small(LowerContext& c) {
   const SmallRounding rounding{.saturate = c.attr_int("saturate") != 0};
   Step step;
   step.algorithm = "elements";
-  step.run = [p = placement_of(c), elements = c.shape(0).elements(), from = c.dtype(0), to = c.output(0).dtype,
-              rounding](const RunContext& run) {
+  step.run = [p = quant_placement(c), elements = c.shape(0).elements(), from = c.dtype(0),
+              to = c.output(0).dtype, rounding](const RunContext& run) {
     for_elements(p, elements, run.threads, [&](std::int64_t i, std::int64_t at) {
       float buffer;
-      const float value = *as_floats(run, from, i, 1, &buffer) / run.in<float>(1)[at] + small_zero(run, to, at);
+      const float value =
+          *as_floats(run, from, i, 1, &buffer) / run.in<float>(1)[at] + small_zero(run, to, at);
       run.out<std::uint8_t>(0)[i] = encode_small(to, value, rounding);
     });
   };
@@ -251,9 +141,11 @@ Step lower_quantize_small(LowerContext& c) {
 Step lower_dequantize_small(LowerContext& c) {
   Step step;
   step.algorithm = "elements";
-  step.run = [p = placement_of(c), elements = c.shape(0).elements(), from = c.dtype(0)](const RunContext& run) {
+  step.run = [p = quant_placement(c), elements = c.shape(0).elements(),
+              from = c.dtype(0)](const RunContext& run) {
     for_elements(p, elements, run.threads, [&](std::int64_t i, std::int64_t at) {
-      const float value = decode_small(from, run.in<std::uint8_t>(0)[i]) - small_zero(run, from, at);
+      const float value =
+          decode_small(from, run.in<std::uint8_t>(0)[i]) - small_zero(run, from, at);
       run.out<float>(0)[i] = value * run.in<float>(1)[at];
     });
   };
@@ -264,13 +156,15 @@ Step lower_quantize(LowerContext& c) {
   if (is_small_float(c.output(0).dtype)) return lower_quantize_small(c);
   Step step;
   step.algorithm = "rows";
-  step.run = [p = placement_of(c), elements = c.shape(0).elements(), count = c.shape(1).elements(),
-              from = c.dtype(0), to = c.output(0).dtype,
+  step.run = [p = quant_placement(c), elements = c.shape(0).elements(),
+              count = c.shape(1).elements(), from = c.dtype(0), to = c.output(0).dtype,
               &table = kernels::quantize(c.isa())](const RunContext& run) {
     switch (stored_type(to)) {
-      case DType::kUInt8: return quantize_all<std::uint8_t>(run, p, elements, count, from, to, table);
+      case DType::kUInt8:
+        return quantize_all<std::uint8_t>(run, p, elements, count, from, to, table);
       case DType::kInt8: return quantize_all<std::int8_t>(run, p, elements, count, from, to, table);
-      case DType::kUInt16: return quantize_all<std::uint16_t>(run, p, elements, count, from, to, table);
+      case DType::kUInt16:
+        return quantize_all<std::uint16_t>(run, p, elements, count, from, to, table);
       default: return quantize_all<std::int16_t>(run, p, elements, count, from, to, table);
     }
   };
@@ -279,7 +173,7 @@ Step lower_quantize(LowerContext& c) {
 
 void infer_dequantize(InferContext& c) {
   if (!is_small_float(c.dtype(0)) && c.dtype(0) != DType::kInt32 &&
-      range_of(c.dtype(0)).high < range_of(c.dtype(0)).low) {
+      quant_range(c.dtype(0)).high < quant_range(c.dtype(0)).low) {
     c.fail("input 0 must be quantised: an integer of at most 32 bits or a float of 8 or 4, found " +
            std::string(dtype_name(c.dtype(0))));
   }
@@ -295,8 +189,8 @@ void infer_dequantize(InferContext& c) {
 }
 
 template <class T>
-void dequantize_all(const RunContext& run, const Placement& p, std::int64_t elements, std::int64_t count,
-                    DType from, const kernels::Quantize& table) {
+void dequantize_all(const RunContext& run, const QuantPlacement& p, std::int64_t elements,
+                    std::int64_t count, DType from, const kernels::Quantize& table) {
   const auto dequantize = [&] {
     if constexpr (std::is_same_v<T, std::int32_t>) {
       return table.dequantize_s32;
@@ -324,12 +218,14 @@ Step lower_dequantize(LowerContext& c) {
   if (is_small_float(c.dtype(0))) return lower_dequantize_small(c);
   Step step;
   step.algorithm = "rows";
-  step.run = [p = placement_of(c), elements = c.shape(0).elements(), count = c.shape(1).elements(),
-              from = c.dtype(0), &table = kernels::quantize(c.isa())](const RunContext& run) {
+  step.run = [p = quant_placement(c), elements = c.shape(0).elements(),
+              count = c.shape(1).elements(), from = c.dtype(0),
+              &table = kernels::quantize(c.isa())](const RunContext& run) {
     switch (stored_type(from)) {
       case DType::kUInt8: return dequantize_all<std::uint8_t>(run, p, elements, count, from, table);
       case DType::kInt8: return dequantize_all<std::int8_t>(run, p, elements, count, from, table);
-      case DType::kUInt16: return dequantize_all<std::uint16_t>(run, p, elements, count, from, table);
+      case DType::kUInt16:
+        return dequantize_all<std::uint16_t>(run, p, elements, count, from, table);
       case DType::kInt16: return dequantize_all<std::int16_t>(run, p, elements, count, from, table);
       default: return dequantize_all<std::int32_t>(run, p, elements, count, from, table);
     }
@@ -337,26 +233,44 @@ Step lower_dequantize(LowerContext& c) {
   return step;
 }
 
-constexpr AttrDef kAxis = {.name = "axis", .type = AttrType::kInt, .doc = "axis of the scales when there are several",
+constexpr AttrDef kAxis = {.name = "axis",
+                           .type = AttrType::kInt,
+                           .doc = "axis of the scales when there are several",
                            .int_default = 1};
-constexpr AttrDef kBlock = {.name = "block_size", .type = AttrType::kInt,
+constexpr AttrDef kBlock = {.name = "block_size",
+                            .type = AttrType::kInt,
                             .doc = "elements along the axis that share a scale; 0: no blocks"};
-constexpr AttrDef kOutput = {.name = "output_dtype", .type = AttrType::kInt,
+constexpr AttrDef kOutput = {.name = "output_dtype",
+                             .type = AttrType::kInt,
                              .doc = "type of the result; 0: that of the zero point or scale"};
-constexpr AttrDef kSaturate = {.name = "saturate", .type = AttrType::kInt,
-                               .doc = "0: 8-bit floats overflow to infinity or NaN; integers always saturate", .int_default = 1};
-constexpr AttrDef kPrecision = {.name = "precision", .type = AttrType::kInt,
+constexpr AttrDef kSaturate = {
+    .name = "saturate",
+    .type = AttrType::kInt,
+    .doc = "0: 8-bit floats overflow to infinity or NaN; integers always saturate",
+    .int_default = 1};
+constexpr AttrDef kPrecision = {.name = "precision",
+                                .type = AttrType::kInt,
                                 .doc = "type of the division; float32 is used whatever it says"};
 
 constexpr AttrDef kQuantizeAttrs[] = {kAxis, kBlock, kOutput, kPrecision, kSaturate};
 constexpr AttrDef kDequantizeAttrs[] = {kAxis, kBlock, kOutput};
 
 constexpr OpDef kOps[] = {
-    {.name = "QuantizeLinear", .doc = "clamp(round(x / scale) + zero point).", .min_inputs = 2,
-     .max_inputs = 3, .attributes = kQuantizeAttrs, .infer = infer_quantize, .lower = lower_quantize,
+    {.name = "QuantizeLinear",
+     .doc = "clamp(round(x / scale) + zero point).",
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .attributes = kQuantizeAttrs,
+     .infer = infer_quantize,
+     .lower = lower_quantize,
      .layout = LayoutRule::kFollow},
-    {.name = "DequantizeLinear", .doc = "(x - zero point) * scale.", .min_inputs = 2, .max_inputs = 3,
-     .attributes = kDequantizeAttrs, .infer = infer_dequantize, .lower = lower_dequantize,
+    {.name = "DequantizeLinear",
+     .doc = "(x - zero point) * scale.",
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .attributes = kDequantizeAttrs,
+     .infer = infer_dequantize,
+     .lower = lower_dequantize,
      .layout = LayoutRule::kFollow},
 };
 

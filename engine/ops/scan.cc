@@ -34,7 +34,8 @@ std::int64_t entry(const OpContext& c, std::string_view name, int count, int i) 
 bool direction(const OpContext& c, std::string_view name, int count, int i) {
   const std::int64_t value = entry(c, name, count, i);
   if (value != 0 && value != 1) {
-    c.fail("attribute '" + std::string(name) + "' has " + std::to_string(value) + ", expected 0 or 1");
+    c.fail("attribute '" + std::string(name) + "' has " + std::to_string(value) +
+           ", expected 0 or 1");
   }
   return value == 1;
 }
@@ -44,7 +45,8 @@ Sliced sliced_input(const OpContext& c, int i) {
   const Shape& shape = c.shape(state_values(c) + i);
   const std::int64_t axis = entry(c, "scan_input_axes", count, i);
   const auto normal = normalize_axis(axis, shape.rank());
-  if (!normal) c.fail("scan axis " + std::to_string(axis) + " is outside an input of shape " + shape.str());
+  if (!normal)
+    c.fail("scan axis " + std::to_string(axis) + " is outside an input of shape " + shape.str());
   return {*normal, direction(c, "scan_input_directions", count, i)};
 }
 
@@ -54,8 +56,8 @@ std::int64_t iterations(const OpContext& c) {
   for (int i = 0; i < scan_inputs(c); ++i) {
     const std::int64_t size = c.shape(state_values(c) + i)[sliced_input(c, i).axis];
     if (result.value_or(size) != size) {
-      c.fail("scan inputs must have one size along their axes, found " + std::to_string(*result) + " and " +
-             std::to_string(size));
+      c.fail("scan inputs must have one size along their axes, found " + std::to_string(*result) +
+             " and " + std::to_string(size));
     }
     result = size;
   }
@@ -73,7 +75,8 @@ void infer_scan(InferContext& c) {
   }
   (void)iterations(c);
   const Graph& body = checked_body(c, "body", c.node().formal_inputs, c.num_outputs());
-  if (static_cast<int>(body.outputs.size()) < states) c.fail("the body gives fewer outputs than there are states");
+  if (static_cast<int>(body.outputs.size()) < states)
+    c.fail("the body gives fewer outputs than there are states");
   const int stacks = static_cast<int>(body.outputs.size()) - states;
   for (int i = 0; i < stacks; ++i) {
     (void)direction(c, "scan_output_directions", stacks, i);
@@ -87,8 +90,12 @@ void infer_scan(InferContext& c) {
 class Scan {
  public:
   explicit Scan(LowerContext& c)
-      : body_(c, "body"), isa_(c.isa()), states_(state_values(c)), outputs_(c.num_outputs()),
-        iterations_(iterations(c)), node_name_(c.node().name) {
+      : body_(c, "body"),
+        isa_(c.isa()),
+        states_(state_values(c)),
+        outputs_(c.num_outputs()),
+        iterations_(iterations(c)),
+        node_name_(c.node().name) {
     for (int i = 0; i < scan_inputs(c); ++i) inputs_.push_back(sliced_input(c, i));
     const Graph& graph = *c.attr_graph("body")->graph;
     const int stacks = static_cast<int>(graph.outputs.size()) - states_;
@@ -109,12 +116,14 @@ class Scan {
       std::vector<Tensor> results = body_.call(run, std::move(inputs));
       const auto first_scan = results.begin() + states_;
       states.assign(std::make_move_iterator(results.begin()), std::make_move_iterator(first_scan));
-      for (std::size_t j = 0; j < stacks.size(); ++j) stacks[j].append(first_scan[static_cast<std::ptrdiff_t>(j)]);
+      for (std::size_t j = 0; j < stacks.size(); ++j)
+        stacks[j].append(first_scan[static_cast<std::ptrdiff_t>(j)]);
     }
     for (int i = 0; i < outputs_; ++i) {
       const auto index = static_cast<std::size_t>(i);
-      run.emitter->emit(i, i < states_ ? owned(states[index])
-                                       : placed(stacks, index - static_cast<std::size_t>(states_), run.threads));
+      run.emitter->emit(
+          i, i < states_ ? owned(states[index])
+                         : placed(stacks, index - static_cast<std::size_t>(states_), run.threads));
     }
   }
 
@@ -131,7 +140,8 @@ class Scan {
     }
     const std::int64_t offset = at * strides[static_cast<std::size_t>(axis)];
     if (axis == 0) {
-      const auto* bytes = whole.as<std::byte>() + static_cast<std::size_t>(offset) * dtype_size(whole.dtype());
+      const auto* bytes =
+          whole.as<std::byte>() + static_cast<std::size_t>(offset) * dtype_size(whole.dtype());
       return Tensor::wrap(whole.dtype(), std::move(shape), bytes, nullptr);
     }
     Tensor result = Tensor::allocate(whole.dtype(), shape);
@@ -141,7 +151,8 @@ class Scan {
       dims.push_back({shape[k], strides[static_cast<std::size_t>(k < axis ? k : k + 1)],
                       dense[static_cast<std::size_t>(k)]});
     }
-    StridedCopy(dims, whole.dtype(), isa_).run(whole.data(), offset, result.mutable_data(), 0, run.threads);
+    StridedCopy(dims, whole.dtype(), isa_)
+        .run(whole.data(), offset, result.mutable_data(), 0, run.threads);
     return result;
   }
 
@@ -171,7 +182,8 @@ class Scan {
                      to[static_cast<std::size_t>(k <= *axis ? k - 1 : k)]});
     }
     const std::int64_t first = prepended_[j] ? (stack.shape()[0] - 1) * from[0] : 0;
-    StridedCopy(box, stack.dtype(), isa_).run(stack.data(), first, result.mutable_data(), 0, threads);
+    StridedCopy(box, stack.dtype(), isa_)
+        .run(stack.data(), first, result.mutable_data(), 0, threads);
     return result;
   }
 
@@ -194,19 +206,36 @@ Step lower_scan(LowerContext& c) {
 }
 
 constexpr AttrDef kScanAttrs[] = {
-    {.name = "body", .type = AttrType::kGraph, .doc = "(states..., slices...) to (states..., results...)",
+    {.name = "body",
+     .type = AttrType::kGraph,
+     .doc = "(states..., slices...) to (states..., results...)",
      .required = true},
-    {.name = "num_scan_inputs", .type = AttrType::kInt, .doc = "how many of the last inputs are sliced",
+    {.name = "num_scan_inputs",
+     .type = AttrType::kInt,
+     .doc = "how many of the last inputs are sliced",
      .required = true},
-    {.name = "scan_input_axes", .type = AttrType::kInts, .doc = "axis of each scan input; 0 if absent"},
-    {.name = "scan_input_directions", .type = AttrType::kInts, .doc = "1: from the last slice; 0 if absent"},
-    {.name = "scan_output_axes", .type = AttrType::kInts, .doc = "new axis of each result; 0 if absent"},
-    {.name = "scan_output_directions", .type = AttrType::kInts, .doc = "1: the first result comes last; 0 if absent"},
+    {.name = "scan_input_axes",
+     .type = AttrType::kInts,
+     .doc = "axis of each scan input; 0 if absent"},
+    {.name = "scan_input_directions",
+     .type = AttrType::kInts,
+     .doc = "1: from the last slice; 0 if absent"},
+    {.name = "scan_output_axes",
+     .type = AttrType::kInts,
+     .doc = "new axis of each result; 0 if absent"},
+    {.name = "scan_output_directions",
+     .type = AttrType::kInts,
+     .doc = "1: the first result comes last; 0 if absent"},
 };
 
 constexpr OpDef kOps[] = {
-    {.name = "Scan", .doc = "Runs a graph over the slices of its inputs.", .max_inputs = -1,
-     .max_outputs = -1, .attributes = kScanAttrs, .infer = infer_scan, .lower = lower_scan,
+    {.name = "Scan",
+     .doc = "Runs a graph over the slices of its inputs.",
+     .max_inputs = -1,
+     .max_outputs = -1,
+     .attributes = kScanAttrs,
+     .infer = infer_scan,
+     .lower = lower_scan,
      .any_float = true},
 };
 

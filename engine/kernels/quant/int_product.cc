@@ -29,11 +29,14 @@ LANEWISE_INLINE U32 splat_pair(const std::int16_t* p) {
 // sum + a.low * b.low + a.high * b.high, each lane a pair of int16.
 LANEWISE_INLINE U32 multiply_add_pairs(U32 sum, U32 a, U32 b) {
 #if defined(LANEWISE_ISA_AVX512)
-  return sum + reinterpret_cast<U32>(_mm512_madd_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+  return sum + reinterpret_cast<U32>(
+                   _mm512_madd_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 #elif defined(LANEWISE_ISA_AVX2)
-  return sum + reinterpret_cast<U32>(_mm256_madd_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+  return sum + reinterpret_cast<U32>(
+                   _mm256_madd_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
 #elif defined(__SSE2__)
-  return sum + reinterpret_cast<U32>(_mm_madd_epi16(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
+  return sum + reinterpret_cast<U32>(
+                   _mm_madd_epi16(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
 #else
   const I32 x = reinterpret_cast<I32>(a), y = reinterpret_cast<I32>(b);
   const I32 low = ((x << 16) >> 16) * ((y << 16) >> 16), high = (x >> 16) * (y >> 16);
@@ -100,10 +103,11 @@ static void depthwise(std::int64_t channels, std::int64_t taps, const std::int16
   }
 }
 
-// Sums fill 24 of AVX-512's 32 registers (12 rows of one vector: more pointers than there are general
-// registers would cost more), 12 of the 16 elsewhere.
+// Sums fill 24 of AVX-512's 32 registers (12 rows of one vector: more pointers than there are
+// general registers would cost more), 12 of the 16 elsewhere.
 static constexpr kernels::IntPanel kOne = {.columns = kLanes, .tile = tile<1, 12>};
-static constexpr kernels::IntPanel kTwo = {.columns = 2 * kLanes, .tile = tile<2, kLanes == 16 ? 12 : 6>};
+static constexpr kernels::IntPanel kTwo = {
+    .columns = 2 * kLanes, .tile = tile < 2, kLanes == 16 ? 12 : 6 > };
 #if defined(LANEWISE_ISA_AVX512)
 static constexpr kernels::IntPanel kWidest = {.columns = 4 * kLanes, .tile = tile<4, 6>};
 #else

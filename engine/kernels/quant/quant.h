@@ -23,8 +23,8 @@ struct QuantRange {
 };
 
 // y = clamp(round((a - a_zero) a_scale + (b - b_zero) b_scale) + zero) or, for products,
-// clamp(round((a - a_zero) (b - b_zero) a_scale) + zero): scales are already divided by the result's.
-// A step of 0 repeats an operand's first element.
+// clamp(round((a - a_zero) (b - b_zero) a_scale) + zero): scales are already divided by the
+// result's. A step of 0 repeats an operand's first element.
 struct QuantBinary {
   float a_scale = 0.0f, b_scale = 0.0f;
   std::int32_t a_zero = 0, b_zero = 0, zero = 0;
@@ -35,7 +35,8 @@ struct QuantBinary {
 template <class T>
 struct QuantRows {
   // y = clamp(round(x / scale) + zero)
-  void (*quantize)(std::int64_t n, const float* x, QuantScale scale, QuantRange range, T* y) = nullptr;
+  void (*quantize)(std::int64_t n, const float* x, QuantScale scale, QuantRange range,
+                   T* y) = nullptr;
   // y = (x - zero) * scale
   void (*dequantize)(std::int64_t n, const T* x, QuantScale scale, float* y) = nullptr;
   // y = clamp(round((sum + bias) * scale) + zero) over T's range; a null bias is zero.
@@ -54,7 +55,8 @@ struct Quantize {
   QuantRows<std::int8_t> s8;
   QuantRows<std::uint16_t> u16;  // without widen: it would not fit
   QuantRows<std::int16_t> s16;
-  void (*dequantize_s32)(std::int64_t n, const std::int32_t* x, QuantScale scale, float* y) = nullptr;
+  void (*dequantize_s32)(std::int64_t n, const std::int32_t* x, QuantScale scale,
+                         float* y) = nullptr;
   // Widens [low, high] to hold every x.
   void (*extremes)(std::int64_t n, const float* x, float* low, float* high) = nullptr;
 };
@@ -84,7 +86,9 @@ struct IntProduct {
 
   // The narrowest panel that holds the columns, or the widest.
   const IntPanel& panel_for(std::int64_t columns) const {
-    return columns <= panels[0].columns ? panels[0] : columns <= panels[1].columns ? panels[1] : panels[2];
+    return columns <= panels[0].columns   ? panels[0]
+           : columns <= panels[1].columns ? panels[1]
+                                          : panels[2];
   }
 };
 inline constexpr int kDepthwiseChannels = 16;

@@ -1,9 +1,8 @@
 // isas: baseline avx2 avx512
 // Row loops in plain C++, shaped so that the compiler vectorises them: no calls, no branches.
-#include "engine/kernels/quant/quant.h"
-
 #include <cstdint>
 
+#include "engine/kernels/quant/quant.h"
 #include "engine/simd/simd.h"
 
 namespace lanewise::LANEWISE_ISA {
@@ -29,7 +28,8 @@ LANEWISE_INLINE std::int32_t nearest(float v) {
 
 // clamp(round(v) + zero), clamped before rounding so that no integer overflows.
 LANEWISE_INLINE std::int32_t rounded(float v, std::int32_t zero, QuantRange range) {
-  const float low = static_cast<float>(range.low - zero), high = static_cast<float>(range.high - zero);
+  const float low = static_cast<float>(range.low - zero),
+              high = static_cast<float>(range.high - zero);
   v = v < low ? low : v;
   v = v > high ? high : v;
   return nearest(v) + zero;
@@ -51,9 +51,11 @@ static void quantize_row(std::int64_t n, const float* __restrict x, QuantScale q
 
 // The difference wraps for int32, which has no zero point other than 0 in valid models.
 template <class T>
-static void dequantize_row(std::int64_t n, const T* __restrict x, QuantScale q, float* __restrict y) {
+static void dequantize_row(std::int64_t n, const T* __restrict x, QuantScale q,
+                           float* __restrict y) {
   const auto value = [](T v, std::int32_t zero, float scale) {
-    const std::uint32_t difference = static_cast<std::uint32_t>(v) - static_cast<std::uint32_t>(zero);
+    const std::uint32_t difference =
+        static_cast<std::uint32_t>(v) - static_cast<std::uint32_t>(zero);
     return static_cast<float>(static_cast<std::int32_t>(difference)) * scale;
   };
   if (q.each) {
@@ -77,14 +79,16 @@ static void requantize_row(std::int64_t n, const std::int32_t* __restrict sums,
     return;
   }
   for (std::int64_t i = 0; i < n; ++i) {
-    const std::uint32_t sum = static_cast<std::uint32_t>(sums[i]) + static_cast<std::uint32_t>(bias[i]);
+    const std::uint32_t sum =
+        static_cast<std::uint32_t>(sums[i]) + static_cast<std::uint32_t>(bias[i]);
     const float value = static_cast<float>(static_cast<std::int32_t>(sum)) * scales[i];
     y[i] = static_cast<T>(rounded(value, zero, kRange));
   }
 }
 
 template <class T>
-static void widen_row(std::int64_t n, const T* __restrict x, std::int32_t zero, std::int16_t* __restrict y) {
+static void widen_row(std::int64_t n, const T* __restrict x, std::int32_t zero,
+                      std::int16_t* __restrict y) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = static_cast<std::int16_t>(x[i] - zero);
 }
 
@@ -94,26 +98,31 @@ static void add_row(std::int64_t n, const T* a, const T* b, const QuantBinary& p
   const float a_scale = p.a_scale, b_scale = p.b_scale;
   const std::int32_t a_zero = p.a_zero, b_zero = p.b_zero, zero = p.zero;
   const auto sum = [&](float left, std::int32_t right) {
-    return static_cast<T>(rounded(left + static_cast<float>(right - b_zero) * b_scale, zero, kRange));
+    return static_cast<T>(
+        rounded(left + static_cast<float>(right - b_zero) * b_scale, zero, kRange));
   };
   if (p.a_step == 1 && p.b_step == 1) {
-    for (std::int64_t i = 0; i < n; ++i) y[i] = sum(static_cast<float>(a[i] - a_zero) * a_scale, b[i]);
+    for (std::int64_t i = 0; i < n; ++i)
+      y[i] = sum(static_cast<float>(a[i] - a_zero) * a_scale, b[i]);
   } else if (p.a_step == 0) {
     const float left = static_cast<float>(a[0] - a_zero) * a_scale;
     for (std::int64_t i = 0; i < n; ++i) y[i] = sum(left, b[i * p.b_step]);
   } else {
     const std::int32_t right = b[0];
-    for (std::int64_t i = 0; i < n; ++i) y[i] = sum(static_cast<float>(a[i] - a_zero) * a_scale, right);
+    for (std::int64_t i = 0; i < n; ++i)
+      y[i] = sum(static_cast<float>(a[i] - a_zero) * a_scale, right);
   }
 }
 
 template <class T>
-static void multiply_row(std::int64_t n, const T* a, const T* b, const QuantBinary& p, T* __restrict y) {
+static void multiply_row(std::int64_t n, const T* a, const T* b, const QuantBinary& p,
+                         T* __restrict y) {
   constexpr QuantRange kRange = {Limits<T>::kLow, Limits<T>::kHigh};
   const std::int32_t a_zero = p.a_zero, b_zero = p.b_zero, zero = p.zero;
   const float scale = p.a_scale;
   const auto product = [&](std::int32_t left, std::int32_t right) {
-    return static_cast<T>(rounded(static_cast<float>(left * (right - b_zero)) * scale, zero, kRange));
+    return static_cast<T>(
+        rounded(static_cast<float>(left * (right - b_zero)) * scale, zero, kRange));
   };
   if (p.a_step == 1 && p.b_step == 1) {
     for (std::int64_t i = 0; i < n; ++i) y[i] = product(a[i] - a_zero, b[i]);
@@ -152,14 +161,20 @@ static void extremes_row(std::int64_t n, const float* x, float* low, float* high
 
 template <class T>
 static constexpr kernels::QuantRows<T> byte_rows() {
-  return {.quantize = quantize_row<T>, .dequantize = dequantize_row<T>, .requantize = requantize_row<T>,
-          .widen = widen_row<T>, .add = add_row<T>, .multiply = multiply_row<T>,
+  return {.quantize = quantize_row<T>,
+          .dequantize = dequantize_row<T>,
+          .requantize = requantize_row<T>,
+          .widen = widen_row<T>,
+          .add = add_row<T>,
+          .multiply = multiply_row<T>,
           .accumulate = accumulate_row<T>};
 }
 
 template <class T>
 static constexpr kernels::QuantRows<T> wide_rows() {
-  return {.quantize = quantize_row<T>, .dequantize = dequantize_row<T>, .requantize = requantize_row<T>};
+  return {.quantize = quantize_row<T>,
+          .dequantize = dequantize_row<T>,
+          .requantize = requantize_row<T>};
 }
 
 extern const kernels::Quantize quantize;

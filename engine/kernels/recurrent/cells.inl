@@ -9,7 +9,8 @@
 namespace lanewise::LANEWISE_ISA {
 
 template <class P>
-static inline typename P::V apply_gate(const kernels::GateFunction& f, typename P::T clip, typename P::V x) {
+static inline typename P::V apply_gate(const kernels::GateFunction& f, typename P::T clip,
+                                       typename P::V x) {
   using kernels::Gate;
   using T = typename P::T;
   const T alpha = f.alpha, beta = f.beta;
@@ -45,9 +46,9 @@ static inline __attribute__((always_inline)) void for_lanes(std::int64_t hidden,
 
 // Out of line, so that the switch's branches exist once.
 template <class P>
-static __attribute__((noinline)) void activate_row(const kernels::GateFunction& f, typename P::T clip,
-                                                   std::int64_t n, const typename P::T* x,
-                                                   typename P::T* y) {
+static __attribute__((noinline)) void activate_row(const kernels::GateFunction& f,
+                                                   typename P::T clip, std::int64_t n,
+                                                   const typename P::T* x, typename P::T* y) {
   for_lanes<P>(n, [&](std::int64_t i, int lanes) {
     P::store(y + i, apply_gate<P>(f, clip, P::load(x + i, lanes)), lanes);
   });
@@ -55,7 +56,8 @@ static __attribute__((noinline)) void activate_row(const kernels::GateFunction& 
 
 // y += a * b
 template <class P>
-static void multiply_add(std::int64_t n, const typename P::T* a, const typename P::T* b, typename P::T* y) {
+static void multiply_add(std::int64_t n, const typename P::T* a, const typename P::T* b,
+                         typename P::T* y) {
   for_lanes<P>(n, [&](std::int64_t i, int lanes) {
     P::store(y + i, P::load(y + i, lanes) + P::load(a + i, lanes) * P::load(b + i, lanes), lanes);
   });
@@ -170,7 +172,8 @@ static void row_product(const kernels::RowProduct<typename P::T>& p) {
   constexpr int kPanel = P::kPanelVectors * P::kLanes;
   std::int64_t row = 0;
   for (; row + P::kTileRows <= p.rows; row += P::kTileRows) {
-    for (std::int64_t j = 0; j < p.columns; j += kPanel) product_tile<P, P::kTileRows, 1>(p, row, j);
+    for (std::int64_t j = 0; j < p.columns; j += kPanel)
+      product_tile<P, P::kTileRows, 1>(p, row, j);
   }
   for (; row + 2 <= p.rows; row += 2) {
     for (std::int64_t j = 0; j < p.columns; j += kPanel) product_tile<P, 2, 1>(p, row, j);

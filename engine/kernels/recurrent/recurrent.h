@@ -30,8 +30,8 @@ struct GateFunction {
   float alpha = 0.0f, beta = 0.0f;
 };
 
-// out[r, j] = (bias ? bias[j] : out[r, j]) + sum over i of a[r, i] w[j, i], summed in the order of i
-// whatever the number of rows. `packed` holds w in panels of `panel` columns: [panel][i][column].
+// out[r, j] = (bias ? bias[j] : out[r, j]) + sum over i of a[r, i] w[j, i], summed in the order of
+// i whatever the number of rows. `packed` holds w in panels of `panel` columns: [panel][i][column].
 template <class T>
 struct RowProduct {
   std::int64_t rows = 0, columns = 0, depth = 0;
@@ -48,13 +48,13 @@ struct RowProduct {
 template <class T>
 struct LstmRow {
   std::int64_t hidden = 0;
-  T* gates = nullptr;             // i, o, f, c
-  T* h = nullptr;                 // state, replaced
-  T* c = nullptr;                 // state, replaced
-  const T* peepholes = nullptr;   // i, o, f; or null
-  GateFunction functions[3];      // f, g, h of ONNX
+  T* gates = nullptr;            // i, o, f, c
+  T* h = nullptr;                // state, replaced
+  T* c = nullptr;                // state, replaced
+  const T* peepholes = nullptr;  // i, o, f; or null
+  GateFunction functions[3];     // f, g, h of ONNX
   T clip = T{};
-  bool coupled = false;           // the forget gate is 1 - i
+  bool coupled = false;  // the forget gate is 1 - i
 };
 
 template <class T>
