@@ -1,6 +1,7 @@
 // Cast, CastLike and BitCast. What ONNX leaves open is defined here: a float outside an integer
 // type's range gives the nearest integer of the type, and NaN gives 0.
 #include <bit>
+#include <cstring>
 
 #include "engine/base/error.h"
 #include "engine/ops/cast_text.h"
@@ -169,6 +170,16 @@ void infer_bit_cast(InferContext& c) {
   c.set_output(0, to, c.shape(0));
 }
 
+Step lower_bit_cast(LowerContext& c) {
+  const std::size_t bytes = static_cast<std::size_t>(c.shape(0).elements()) * dtype_size(c.dtype(0));
+  Step step;
+  step.run = [bytes](const RunContext& run) {
+    if (bytes != 0) std::memcpy(run.out<std::byte>(0), run.in<std::byte>(0), bytes);
+  };
+  step.algorithm = "copy";
+  return step;
+}
+
 constexpr AttrDef kTo = {.name = "to", .type = AttrType::kInt, .doc = "TensorProto data type of the result",
                          .required = true};
 constexpr AttrDef kSaturate = {.name = "saturate", .type = AttrType::kInt,
@@ -186,7 +197,7 @@ constexpr OpDef kOps[] = {
     {.name = "CastLike", .doc = "The elements in the type of another tensor.", .min_inputs = 2, .max_inputs = 2,
      .attributes = kCastLikeAttrs, .infer = infer_cast_like, .lower = lower_cast, .any_float = true},
     {.name = "BitCast", .doc = "The same bits as another type of the same size.", .attributes = kBitCastAttrs,
-     .infer = infer_bit_cast, .view = true, .any_float = true},
+     .infer = infer_bit_cast, .lower = lower_bit_cast, .any_float = true},
 };
 
 }  // namespace

@@ -44,8 +44,8 @@ std::uint8_t encode_float(const Format& f, float value, bool saturate) {
   const bool unsigned_zero = f.nan == f.sign;  // the code of -0 means NaN
   const auto sign = static_cast<std::uint8_t>(std::signbit(value) ? f.sign : 0);
   if (std::isnan(value)) {
-    const int code = f.nan < 0 ? 0 : f.nan;  // float4e2m1 has no NaN
-    return static_cast<std::uint8_t>(unsigned_zero ? code : code | sign);
+    if (f.nan < 0) return f.sign;  // float4e2m1 has none: -0, as ml_dtypes does
+    return static_cast<std::uint8_t>(unsigned_zero ? f.nan : f.nan | sign);
   }
   const float magnitude = std::abs(value);
   int code = f.largest + 1;
@@ -90,8 +90,12 @@ bool is_small(DType type) {
 
 float decode_small(DType type, std::uint8_t code) {
   switch (type) {
-    case DType::kUInt4: case DType::kUInt2: return code;
-    case DType::kInt4: case DType::kInt2: return static_cast<std::int8_t>(code);
+    case DType::kUInt4: case DType::kUInt2: case DType::kInt4: case DType::kInt2: {
+      const int unused = 8 - integer_bits(type);  // what they hold is not defined
+      const auto top = static_cast<std::uint8_t>(code << unused);
+      const bool is_signed = type == DType::kInt4 || type == DType::kInt2;
+      return static_cast<float>(is_signed ? static_cast<std::int8_t>(top) >> unused : top >> unused);
+    }
     case DType::kFloat8E8M0:
       return code == 255 ? std::numeric_limits<float>::quiet_NaN() : std::ldexp(1.0f, code - 127);
     default: return decode_float(format_of(type), code);
@@ -101,10 +105,8 @@ float decode_small(DType type, std::uint8_t code) {
 std::uint8_t encode_small(DType type, float value, const SmallRounding& rounding) {
   switch (type) {
     case DType::kUInt4: case DType::kUInt2: case DType::kInt4: case DType::kInt2: {
-      const int bits = integer_bits(type);
-      const auto low = static_cast<std::uint8_t>(saturate_cast<std::int64_t>(value) & ((1 << bits) - 1));
-      const bool negative = (type == DType::kInt4 || type == DType::kInt2) && (low >> (bits - 1)) != 0;
-      return negative ? static_cast<std::uint8_t>(low | (0xff << bits)) : low;
+      const int mask = (1 << integer_bits(type)) - 1;
+      return static_cast<std::uint8_t>(saturate_cast<std::int64_t>(value) & mask);
     }
     case DType::kFloat8E8M0: return encode_power(value, rounding);
     default: return encode_float(format_of(type), value, rounding.saturate);

@@ -18,7 +18,7 @@ struct SmallRounding {
 // Exact.
 float decode_small(DType type, std::uint8_t code);
 
-// Rounds to nearest even. Integers are held sign-extended, and keep their low bits.
+// Rounds to nearest even. Integers keep their low bits; the byte's others are zero.
 std::uint8_t encode_small(DType type, float value, const SmallRounding& rounding);
 
 }  // namespace lanewise
