@@ -42,35 +42,56 @@ void infer_arg(InferContext& c) {
   c.set_output(0, DType::kInt64, out);
 }
 
-// NaN is the extreme in both directions, as in NumPy; `last` picks the last of equal ones.
+// Whether v takes the place of b. NaN is the extreme in both directions, as in NumPy; `last` lets
+// the last of equal elements win.
 template <class T, bool greatest>
-std::int64_t extreme(const T* x, std::int64_t n, std::int64_t stride, bool last) {
-  std::int64_t best = 0;
-  for (std::int64_t k = 1; k < n; ++k) {
-    const T v = x[k * stride], b = x[best * stride];
-    const bool better = greatest ? v > b : v < b;
-    const bool equal = v == b || (v != v && b != b);
-    if (better || (v != v && b == b) || (last && equal)) best = k;
+bool replaces(T v, T b, bool last) {
+  const bool better = greatest ? v > b : v < b;
+  const bool equal = (v == b) | ((v != v) & (b != b));
+  return better | ((v != v) & (b == b)) | (last & equal);
+}
+
+// Groups [begin, end) side by side: each element is compared as memory has it.
+template <class T, bool greatest>
+void extremes(const void* input, const Split& s, std::int64_t o, std::int64_t begin, std::int64_t end, bool last,
+              std::int64_t* out) {
+  const T* x = static_cast<const T*>(input) + o * s.n * s.inner;
+  out += o * s.inner;
+  constexpr std::int64_t kChunk = 256;
+  T best[kChunk];
+  for (std::int64_t chunk = begin; chunk < end; chunk += kChunk) {
+    const std::int64_t size = std::min(kChunk, end - chunk);
+    std::copy(x + chunk, x + chunk + size, best);
+    std::fill(out + chunk, out + chunk + size, std::int64_t{0});
+    for (std::int64_t k = 1; k < s.n; ++k) {
+      const T* row = x + k * s.inner + chunk;
+      for (std::int64_t i = 0; i < size; ++i) {
+        const bool wins = replaces<T, greatest>(row[i], best[i], last);
+        best[i] = wins ? row[i] : best[i];
+        out[chunk + i] = wins ? k : out[chunk + i];
+      }
+    }
   }
-  return best;
 }
 
 template <bool greatest>
 Step lower_arg(LowerContext& c) {
   const Split s = split_at(c.shape(0), c.attr_axis(c.shape(0).rank()));
   const bool last = c.attr_int("select_last_index") != 0;
+  decltype(&extremes<float, greatest>) f = nullptr;
+  visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) { f = extremes<T, greatest>; });
   Step step;
-  visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) {
-    step.run = [s, last](const RunContext& run) {
-      const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, s.n));
-      parallel_for(run.threads, s.outer * s.inner, grain, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-          const T* x = run.in<T>(0) + i / s.inner * s.n * s.inner + i % s.inner;
-          run.out<std::int64_t>(0)[i] = extreme<T, greatest>(x, s.n, s.inner, last);
-        }
-      });
-    };
-  });
+  step.run = [s, last, f](const RunContext& run) {
+    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, s.n));
+    parallel_for(run.threads, s.outer * s.inner, grain, [&](std::int64_t begin, std::int64_t end) {
+      while (begin < end) {
+        const std::int64_t first = begin % s.inner, size = std::min(s.inner - first, end - begin);
+        f(run.in<void>(0), s, begin / s.inner, first, first + size, last, run.out<std::int64_t>(0));
+        begin += size;
+      }
+    });
+  };
+  step.algorithm = "compare";
   return step;
 }
 
@@ -89,19 +110,26 @@ void infer_topk(InferContext& c) {
   c.set_output(1, DType::kInt64, out);
 }
 
-// Sorts the best k positions of one group to the front. Of equal elements the lower position is
-// better.
+// The k best positions of one group, best first. Of equal elements the lower position is better.
 template <class T>
 void best_first(const T* x, std::int64_t n, std::int64_t stride, std::int64_t k, bool largest,
                 std::int64_t* positions) {
-  std::iota(positions, positions + n, std::int64_t{0});
+  if (k == 0) return;
+  const auto beats = [largest](T u, T v) { return largest ? above(u, v) : below(u, v); };
   const auto better = [=](std::int64_t a, std::int64_t b) {
     const T u = x[a * stride], v = x[b * stride];
-    if (largest ? above(u, v) : below(u, v)) return true;
-    if (largest ? above(v, u) : below(v, u)) return false;
-    return a < b;
+    return beats(u, v) || (a < b && !beats(v, u));
   };
-  std::partial_sort(positions, positions + k, positions + n, better);
+  // A heap with the worst on top: most elements are refused by one comparison with it.
+  std::iota(positions, positions + k, std::int64_t{0});
+  std::make_heap(positions, positions + k, better);
+  for (std::int64_t i = k; i < n; ++i) {
+    if (!beats(x[i * stride], x[positions[0] * stride])) continue;
+    std::pop_heap(positions, positions + k, better);
+    positions[k - 1] = i;
+    std::push_heap(positions, positions + k, better);
+  }
+  std::sort_heap(positions, positions + k, better);
 }
 
 template <class T>
@@ -112,10 +140,10 @@ Step topk_step(const LowerContext& c) {
   const bool largest = c.attr_int("largest") != 0;
   const int threads = c.threads();
   Step step;
-  step.scratch_bytes = static_cast<std::size_t>(checked_multiply(s.n, threads)) * sizeof(std::int64_t);
+  step.scratch_bytes = static_cast<std::size_t>(checked_multiply(k, threads)) * sizeof(std::int64_t);
   step.run = [=](const RunContext& run) {
     parallel_tasks(s.n * s.outer * s.inner < kGrain ? 1 : run.threads, s.outer * s.inner, [&](std::int64_t group, int thread) {
-      std::int64_t* positions = reinterpret_cast<std::int64_t*>(run.scratch) + thread * s.n;
+      std::int64_t* positions = reinterpret_cast<std::int64_t*>(run.scratch) + thread * k;
       const T* x = run.in<T>(0) + group / s.inner * s.n * s.inner + group % s.inner;
       best_first(x, s.n, s.inner, k, largest, positions);
       const std::int64_t at = group / s.inner * k * s.inner + group % s.inner;
@@ -125,7 +153,7 @@ Step topk_step(const LowerContext& c) {
       }
     });
   };
-  step.algorithm = "partial sort";
+  step.algorithm = "heap";
   return step;
 }
 

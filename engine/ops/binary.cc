@@ -8,7 +8,11 @@ namespace {
 using kernels::Binary;
 
 Step lower_mod(LowerContext& c) {
-  return c.attr_int("fmod") != 0 ? lower_typed<TruncatedModFunction>(c) : lower_typed<FlooredModFunction>(c);
+  const std::size_t size = dtype_size(c.dtype(0));
+  const bool truncated = c.attr_int("fmod") != 0;
+  return binary_rows_step(
+      c, truncated ? typed_rows<TruncatedModFunction>(c.dtype(0)) : typed_rows<FlooredModFunction>(c.dtype(0)),
+      {size, size, size});
 }
 
 void infer_pow(InferContext& c) {
@@ -27,7 +31,7 @@ Step lower_pow_float32(const LowerContext& c) {
   const Tensor* exponent = c.content(1);
   const bool square = exponent != nullptr && exponent->elements() == 1 && *exponent->as<float>() == 2.0f &&
                       c.out_shape(0) == c.shape(0);
-  if (!square) return binary_step<float, float, float>(c, PowFunction{});
+  if (!square) return binary_step<float, float, float, PowFunction>(c);
   const kernels::BinaryRun multiply = kernels::eltwise_binary(c.isa()).run[static_cast<int>(Binary::kMul)];
   const std::int64_t n = c.out_shape(0).elements();
   Step step;
@@ -42,19 +46,20 @@ Step lower_pow_float32(const LowerContext& c) {
 }
 
 // The exponents, converted to U in scratch memory, keep the layout that the loop expects.
-template <class T, class U>
-Step converting_pow(const LowerContext& c) {
+template <class U>
+Step converting_pow(const LowerContext& c, RowsRun rows) {
   const std::int64_t n = c.shape(1).elements();
+  const ElementSizes sizes{dtype_size(c.dtype(0)), sizeof(U), dtype_size(c.dtype(0))};
   Step step;
   step.scratch_bytes = static_cast<std::size_t>(n) * sizeof(U);
-  step.run = [n, type = c.dtype(1), loop = broadcast_loop(c, {0, 1})](const RunContext& run) {
+  step.run = [n, rows, sizes, type = c.dtype(1), loop = broadcast_loop(c, {0, 1})](const RunContext& run) {
     U* exponents = reinterpret_cast<U*>(run.scratch);
     visit_number(type, [&]<class V>(std::type_identity<V>) {
       const V* given = run.in<V>(1);
       for (std::int64_t i = 0; i < n; ++i) exponents[i] = static_cast<U>(given[i]);
     });
     parallel_for(run.threads, loop.elements, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      run_part(loop, run.in<T>(0), static_cast<const U*>(exponents), run.out<T>(0), begin, end, PowFunction{});
+      run_part(loop, rows, sizes, run.in<void>(0), exponents, run.out<void>(0), begin, end);
     });
   };
   step.algorithm = "broadcast";
@@ -65,9 +70,9 @@ Step lower_pow(LowerContext& c) {
   if (c.dtype(0) == DType::kFloat32 && c.dtype(1) == DType::kFloat32) return lower_pow_float32(c);
   Step step;
   visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) {
-    if (c.dtype(1) == DType::kInt64) step = binary_step<T, std::int64_t, T>(c, PowFunction{});
-    else if (is_integer(c.dtype(1))) step = converting_pow<T, std::int64_t>(c);
-    else step = converting_pow<T, double>(c);
+    const bool whole = is_integer(c.dtype(1));
+    step = whole ? converting_pow<std::int64_t>(c, run_rows<T, std::int64_t, T, PowFunction>)
+                 : converting_pow<double>(c, run_rows<T, double, T, PowFunction>);
   });
   return step;
 }

@@ -1,6 +1,8 @@
-// Steps of two broadcast operands, for any types and function object.
+// Steps of two broadcast operands, for any types and function object. Loops over blocks, threads and
+// broadcasting are written once for bytes (eltwise.cc); here stands what depends on the types.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "engine/ops/binary_functions.h"
@@ -8,87 +10,89 @@
 
 namespace lanewise {
 
-// `rows` times `cols` results, dense in y; the same as kernels::BinaryBlock for other types.
-template <class A, class B, class R>
-struct BinaryRows {
-  const A* a = nullptr;
-  const B* b = nullptr;
-  R* y = nullptr;
-  std::int64_t rows = 0, cols = 0;
-  std::int64_t a_row = 0, b_row = 0, a_col = 1, b_col = 1;
-};
-
 template <class A, class B, class R, class F>
-void run_rows(const BinaryRows<A, B, R>& t, F f) {
+void run_dense(const A* a, const B* b, R* y, std::int64_t n) {
+  LANEWISE_INDEPENDENT
+  for (std::int64_t i = 0; i < n; ++i) y[i] = F{}(a[i], b[i]);
+}
+
+// n elements `stride` apart as adjacent ones: themselves, or copied to `tile`. A repeated element
+// that is there already is not copied again.
+template <class T>
+const T* adjacent(const T* x, std::int64_t stride, std::int64_t begin, std::int64_t n, T* tile) {
+  if (stride == 1) return x + begin;
+  if (stride == 0 && begin > 0) return tile;
+  for (std::int64_t i = 0; i < n; ++i) tile[i] = x[(begin + i) * stride];
+  return tile;
+}
+
+// One loop per function and types: operands that are not adjacent go through tiles.
+template <class A, class B, class R, class F>
+void run_rows(const BinaryRows& t) {
+  constexpr std::int64_t kTile = 256;
+  if (t.a_col == 1 && t.b_col == 1) {
+    for (std::int64_t row = 0; row < t.rows; ++row) {
+      run_dense<A, B, R, F>(static_cast<const A*>(t.a) + row * t.a_row, static_cast<const B*>(t.b) + row * t.b_row,
+                            static_cast<R*>(t.y) + row * t.cols, t.cols);
+    }
+    return;
+  }
+  A a_tile[kTile];
+  B b_tile[kTile];
   for (std::int64_t row = 0; row < t.rows; ++row) {
-    const A* a = t.a + row * t.a_row;
-    const B* b = t.b + row * t.b_row;
-    R* y = t.y + row * t.cols;
-    if (t.a_col == 1 && t.b_col == 1) {
-      for (std::int64_t i = 0; i < t.cols; ++i) y[i] = f(a[i], b[i]);
-    } else if (t.a_col == 1 && t.b_col == 0) {
-      const B only = *b;
-      for (std::int64_t i = 0; i < t.cols; ++i) y[i] = f(a[i], only);
-    } else if (t.a_col == 0 && t.b_col == 1) {
-      const A only = *a;
-      for (std::int64_t i = 0; i < t.cols; ++i) y[i] = f(only, b[i]);
-    } else {
-      for (std::int64_t i = 0; i < t.cols; ++i) y[i] = f(a[i * t.a_col], b[i * t.b_col]);
+    const A* a = static_cast<const A*>(t.a) + row * t.a_row;
+    const B* b = static_cast<const B*>(t.b) + row * t.b_row;
+    R* y = static_cast<R*>(t.y) + row * t.cols;
+    for (std::int64_t i = 0; i < t.cols; i += kTile) {
+      const std::int64_t n = std::min(kTile, t.cols - i);
+      run_dense<A, B, R, F>(adjacent(a, t.a_col, i, n, a_tile), adjacent(b, t.b_col, i, n, b_tile), y + i, n);
     }
   }
 }
 
-// float32 by a kernel, through the same interface as run_rows.
-inline void run_rows(const BinaryRows<float, float, float>& t, kernels::BinaryRun kernel) {
-  kernel({t.a, t.b, t.y, t.rows, t.cols, t.a_row, t.b_row, t.a_col, t.b_col});
-}
-
-// y = f(a, b) over the part [begin, end) of a loop whose operands 0 and 1 are a and b.
+// y = F{}(a, b).
 template <class A, class B, class R, class F>
-void run_part(const BroadcastLoop& loop, const A* a, const B* b, R* y, std::int64_t begin, std::int64_t end, F f) {
-  loop.for_blocks(begin, end, [&](const BroadcastLoop::Block& block) {
-    run_rows(BinaryRows<A, B, R>{a + block.in[0], b + block.in[1], y + block.out, block.rows, block.cols,
-                                 loop.row_stride(0), loop.row_stride(1), loop.col_stride(0), loop.col_stride(1)},
-             f);
-  });
+Step binary_step(const LowerContext& c) {
+  return binary_rows_step(c, run_rows<A, B, R, F>, {sizeof(A), sizeof(B), sizeof(R)});
 }
 
-template <class A, class B, class R, class F>
-Step binary_step(const LowerContext& c, F f) {
-  Step step;
-  step.run = [loop = broadcast_loop(c, {0, 1}), f](const RunContext& run) {
-    parallel_for(run.threads, loop.elements, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      run_part(loop, run.in<A>(0), run.in<B>(1), run.out<R>(0), begin, end, f);
-    });
-  };
-  step.algorithm = "broadcast";
-  return step;
-}
-
-inline Step binary_float32(const LowerContext& c, kernels::Binary f) {
-  const kernels::BinaryRun kernel = kernels::eltwise_binary(c.isa()).run[static_cast<int>(f)];
-  Step step = binary_step<float, float, float>(c, kernel);
-  step.algorithm = "simd";
-  return step;
-}
-
-// T op T -> T for every number type of input 0.
+// The loop of T op T -> T for a number type.
 template <class F>
-Step lower_typed(LowerContext& c) {
-  Step step;
-  visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) { step = binary_step<T, T, T>(c, F{}); });
-  return step;
+RowsRun typed_rows(DType type) {
+  RowsRun result = nullptr;
+  visit_number(type, [&]<class T>(std::type_identity<T>) { result = run_rows<T, T, T, F>; });
+  return result;
 }
 
-// The same, with float32 by the kernel.
+// The same where the result's bits do not depend on an integer's sign: half as many loops.
+template <class F>
+RowsRun wrapping_rows(DType type) {
+  switch (type) {
+    case DType::kInt8: return typed_rows<F>(DType::kUInt8);
+    case DType::kInt16: return typed_rows<F>(DType::kUInt16);
+    case DType::kInt32: return typed_rows<F>(DType::kUInt32);
+    case DType::kInt64: return typed_rows<F>(DType::kUInt64);
+    default: break;
+  }
+  RowsRun result = nullptr;
+  visit_number(type, [&]<class T>(std::type_identity<T>) {
+    if constexpr (!std::is_signed_v<T> || std::is_floating_point_v<T>) result = run_rows<T, T, T, F>;
+  });
+  return result;
+}
+
+template <class F>
+RowsRun arithmetic_rows(DType type) {
+  if constexpr (F::kWraps) return wrapping_rows<F>(type);
+  else return typed_rows<F>(type);
+}
+
+// T op T -> T, float32 by the kernel.
 template <class F, kernels::Binary kernel>
 Step lower_arithmetic(LowerContext& c) {
   if (c.dtype(0) == DType::kFloat32) return binary_float32(c, kernel);
-  Step step;
-  visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) {
-    if constexpr (!std::is_same_v<T, float>) step = binary_step<T, T, T>(c, F{});
-  });
-  return step;
+  const std::size_t size = dtype_size(c.dtype(0));
+  return binary_rows_step(c, arithmetic_rows<F>(c.dtype(0)), {size, size, size});
 }
 
 // The output has the operands' type.

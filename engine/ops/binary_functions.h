@@ -12,6 +12,7 @@
 namespace lanewise {
 
 struct AddFunction {
+  static constexpr bool kWraps = true;  // the bits are the same for signed and unsigned integers
   template <class T>
   T operator()(T a, T b) const {
     if constexpr (std::is_floating_point_v<T>) return a + b;
@@ -20,6 +21,7 @@ struct AddFunction {
 };
 
 struct SubFunction {
+  static constexpr bool kWraps = true;
   template <class T>
   T operator()(T a, T b) const {
     if constexpr (std::is_floating_point_v<T>) return a - b;
@@ -28,6 +30,7 @@ struct SubFunction {
 };
 
 struct MulFunction {
+  static constexpr bool kWraps = true;
   template <class T>
   T operator()(T a, T b) const {
     if constexpr (std::is_floating_point_v<T>) return a * b;
@@ -37,6 +40,7 @@ struct MulFunction {
 
 // Integers truncate toward zero; the least integer divided by -1 wraps to itself.
 struct DivFunction {
+  static constexpr bool kWraps = false;
   template <class T>
   T operator()(T a, T b) const {
     if constexpr (std::is_floating_point_v<T>) {
@@ -81,15 +85,18 @@ struct FlooredModFunction {
 
 // NaN in either operand passes.
 struct MinFunction {
+  static constexpr bool kWraps = false;
   template <class T>
   T operator()(T a, T b) const { return a < b || a != a ? a : b; }
 };
 struct MaxFunction {
+  static constexpr bool kWraps = false;
   template <class T>
   T operator()(T a, T b) const { return a > b || a != a ? a : b; }
 };
 
 struct PReluFunction {
+  static constexpr bool kWraps = false;
   template <class T>
   T operator()(T x, T slope) const { return x < T{0} ? MulFunction{}(x, slope) : x; }
 };
@@ -167,13 +174,4 @@ struct GreaterOrEqualFunction {
   template <class T>
   bool operator()(T a, T b) const { return a >= b; }
 };
-struct LessFunction {
-  template <class T>
-  bool operator()(T a, T b) const { return a < b; }
-};
-struct LessOrEqualFunction {
-  template <class T>
-  bool operator()(T a, T b) const { return a <= b; }
-};
-
 }  // namespace lanewise

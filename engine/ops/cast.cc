@@ -32,7 +32,12 @@ To convert(From x) {
   else if constexpr (kHalf<To> && sizeof(From) >= 4 && !std::is_same_v<From, float>) {
     return To(round_to_odd(static_cast<double>(x)));
   } else if constexpr (kHalf<To>) return To(static_cast<float>(x));
-  else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+  else if constexpr (std::is_same_v<From, float> && std::is_integral_v<To> && sizeof(To) <= 2) {
+    constexpr float kLeast = std::numeric_limits<To>::min(), kMost = std::numeric_limits<To>::max();
+    const float low = x < kLeast ? kLeast : x;  // clamped first: no branches, so that it vectorises
+    const float both = low > kMost ? kMost : low;
+    return static_cast<To>(static_cast<std::int32_t>(x == x ? both : 0.0f));
+  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
     return saturate_cast<To>(static_cast<double>(x));
   } else return static_cast<To>(x);
 }

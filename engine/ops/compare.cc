@@ -13,28 +13,63 @@ void infer_comparison(InferContext& c) {
 }
 
 template <class F>
+RowsRun comparison_rows(DType type) {
+  RowsRun result = nullptr;
+  visit_number(type, [&]<class T>(std::type_identity<T>) { result = run_rows<T, T, bool, F>; });
+  return result;
+}
+
+template <class F>
 Step lower_comparison(LowerContext& c) {
+  const std::size_t size = dtype_size(c.dtype(0));
+  return binary_rows_step(c, comparison_rows<F>(c.dtype(0)), {size, size, 1});
+}
+
+// a < b is b > a, by the loop of the latter.
+template <class F>
+Step lower_swapped(LowerContext& c) {
+  const std::size_t size = dtype_size(c.dtype(0));
   Step step;
-  visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) { step = binary_step<T, T, bool>(c, F{}); });
+  step.run = [loop = broadcast_loop(c, {1, 0}), f = comparison_rows<F>(c.dtype(0)), size](const RunContext& run) {
+    parallel_for(run.threads, loop.elements, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      run_part(loop, f, {size, size, 1}, run.in<void>(1), run.in<void>(0), run.out<void>(0), begin, end);
+    });
+  };
+  step.algorithm = "broadcast";
   return step;
 }
 
 Step lower_equal(LowerContext& c) {
-  if (c.dtype(0) == DType::kString) return binary_step<std::string, std::string, bool>(c, EqualFunction{});
-  if (c.dtype(0) == DType::kBool) return binary_step<bool, bool, bool>(c, EqualFunction{});
-  return lower_comparison<EqualFunction>(c);
+  switch (c.dtype(0)) {
+    case DType::kString: return binary_step<std::string, std::string, bool, EqualFunction>(c);
+    case DType::kInt8: case DType::kBool: return binary_step<std::uint8_t, std::uint8_t, bool, EqualFunction>(c);
+    case DType::kInt16: return binary_step<std::uint16_t, std::uint16_t, bool, EqualFunction>(c);
+    case DType::kInt32: return binary_step<std::uint32_t, std::uint32_t, bool, EqualFunction>(c);
+    case DType::kInt64: return binary_step<std::uint64_t, std::uint64_t, bool, EqualFunction>(c);
+    default: return lower_comparison<EqualFunction>(c);
+  }
 }
 
 template <class F>
 Step lower_logic(LowerContext& c) {
-  return binary_step<bool, bool, bool>(c, F{});
+  return binary_step<bool, bool, bool, F>(c);
 }
 
 template <class F>
 Step lower_bits(LowerContext& c) {
+  switch (dtype_size(c.dtype(0))) {
+    case 1: return binary_step<std::uint8_t, std::uint8_t, std::uint8_t, F>(c);
+    case 2: return binary_step<std::uint16_t, std::uint16_t, std::uint16_t, F>(c);
+    case 4: return binary_step<std::uint32_t, std::uint32_t, std::uint32_t, F>(c);
+    default: return binary_step<std::uint64_t, std::uint64_t, std::uint64_t, F>(c);
+  }
+}
+
+template <class F>
+Step lower_signed_bits(LowerContext& c) {
   Step step;
   visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) {
-    if constexpr (std::is_integral_v<T>) step = binary_step<T, T, T>(c, F{});
+    if constexpr (std::is_integral_v<T>) step = binary_step<T, T, T, F>(c);
   });
   return step;
 }
@@ -50,7 +85,7 @@ void infer_shift(InferContext& c) {
 }
 
 Step lower_shift(LowerContext& c) {
-  return shifts_left(c) ? lower_bits<ShiftLeftFunction>(c) : lower_bits<ShiftRightFunction>(c);
+  return shifts_left(c) ? lower_signed_bits<ShiftLeftFunction>(c) : lower_signed_bits<ShiftRightFunction>(c);
 }
 
 void infer_where(InferContext& c) {
@@ -63,6 +98,17 @@ void infer_where(InferContext& c) {
            c.shape(2).str() + " do not broadcast; aligned at the right, dimensions must be equal or 1");
   }
   c.set_output(0, c.dtype(1), *shape);
+}
+
+// Without a branch where T has bits to mask: conditions are seldom predictable.
+template <class T>
+T pick(bool test, const T& x, const T& y) {
+  if constexpr (std::is_unsigned_v<T>) {
+    const T mask = static_cast<T>(T{0} - static_cast<T>(test));
+    return static_cast<T>((x & mask) | (y & static_cast<T>(~mask)));
+  } else {
+    return test ? x : y;
+  }
 }
 
 // Values are moved, never looked at, so that one T serves all types of its size.
@@ -80,10 +126,10 @@ Step where_step(const LowerContext& c) {
           const T* y = run.in<T>(2) + block.in[2] + row * loop.row_stride(2);
           T* out = run.out<T>(0) + block.out + row * block.cols;
           if (dense) {
-            for (std::int64_t i = 0; i < block.cols; ++i) out[i] = test[i] ? x[i] : y[i];
+            for (std::int64_t i = 0; i < block.cols; ++i) out[i] = pick(test[i], x[i], y[i]);
           } else {
             for (std::int64_t i = 0; i < block.cols; ++i) {
-              out[i] = test[i * test_col] ? x[i * x_col] : y[i * y_col];
+              out[i] = pick(test[i * test_col], x[i * x_col], y[i * y_col]);
             }
           }
         }
@@ -123,8 +169,8 @@ constexpr OpDef kOps[] = {
     pair("Equal", "a == b; NaN equals nothing.", lower_equal, infer_comparison<kNumbers | kBools | kStrings>),
     pair("Greater", "a > b.", lower_comparison<GreaterFunction>, infer_order),
     pair("GreaterOrEqual", "a >= b.", lower_comparison<GreaterOrEqualFunction>, infer_order),
-    pair("Less", "a < b.", lower_comparison<LessFunction>, infer_order),
-    pair("LessOrEqual", "a <= b.", lower_comparison<LessOrEqualFunction>, infer_order),
+    pair("Less", "a < b.", lower_swapped<GreaterFunction>, infer_order),
+    pair("LessOrEqual", "a <= b.", lower_swapped<GreaterOrEqualFunction>, infer_order),
     pair("And", "Both.", lower_logic<BitAndFunction>, infer_logic, 3),
     pair("Or", "Either or both.", lower_logic<BitOrFunction>, infer_logic, 3),
     pair("Xor", "Exactly one.", lower_logic<BitXorFunction>, infer_logic, 3),

@@ -29,8 +29,13 @@ void infer_cumulative(InferContext& c) {
 }
 
 // All groups of one index outside the axis, in the order of memory: rows of `inner` elements.
-template <class T, class F>
-void run_outer(const T* x, T* y, std::int64_t n, std::int64_t inner, bool exclusive, bool reverse, T start, F f) {
+template <class T, class F, int first>
+void run_outer(const void* in, void* out, std::int64_t o, std::int64_t n, std::int64_t inner, bool exclusive,
+               bool reverse) {
+  const T start = static_cast<T>(first);
+  const T* x = static_cast<const T*>(in) + o * n * inner;
+  T* y = static_cast<T*>(out) + o * n * inner;
+  const F f;
   for (std::int64_t step = 0; step < n; ++step) {
     const std::int64_t at = (reverse ? n - 1 - step : step) * inner;
     const std::int64_t before = reverse ? at + inner : at - inner;
@@ -44,23 +49,23 @@ void run_outer(const T* x, T* y, std::int64_t n, std::int64_t inner, bool exclus
 
 template <class F, int start>
 Step lower_cumulative(LowerContext& c) {
-  Step step;
   const bool exclusive = c.attr_int("exclusive") != 0, reverse = c.attr_int("reverse") != 0;
   const bool wide_axis = c.dtype(1) == DType::kInt64;
-  visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) {
-    step.run = [=, shape = c.shape(0), node = prefix(c)](const RunContext& run) {
-      const std::int64_t given = wide_axis ? *run.in<std::int64_t>(1) : *run.in<std::int32_t>(1);
-      const int axis = axis_in(node, shape, given);
-      const std::int64_t n = shape[axis], inner = shape.elements(axis + 1, shape.rank());
-      const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, n * inner));
-      parallel_for(run.threads, shape.elements(0, axis), grain, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t o = begin; o < end; ++o) {
-          run_outer(run.in<T>(0) + o * n * inner, run.out<T>(0) + o * n * inner, n, inner, exclusive, reverse,
-                    static_cast<T>(start), F{});
-        }
-      });
-    };
-  });
+  decltype(&run_outer<float, F, start>) f = nullptr;
+  visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) { f = run_outer<T, F, start>; });
+  Step step;
+  step.run = [=, shape = c.shape(0), node = prefix(c)](const RunContext& run) {
+    const std::int64_t given = wide_axis ? *run.in<std::int64_t>(1) : *run.in<std::int32_t>(1);
+    const int axis = axis_in(node, shape, given);
+    const std::int64_t n = shape[axis], inner = shape.elements(axis + 1, shape.rank());
+    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, n * inner));
+    parallel_for(run.threads, shape.elements(0, axis), grain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t o = begin; o < end; ++o) {
+        f(run.in<void>(0), run.out<void>(0), o, n, inner, exclusive, reverse);
+      }
+    });
+  };
+  step.algorithm = "running";
   return step;
 }
 

@@ -124,4 +124,56 @@ Step map_float32(const LowerContext& c, kernels::Unary f, float alpha, float bet
   return step;
 }
 
+Step map_step(const LowerContext& c, MapRun f, std::size_t in_size, std::size_t out_size) {
+  const std::int64_t n = c.out_shape(0).elements();
+  Step step;
+  step.run = [=, f = std::move(f)](const RunContext& run) {
+    parallel_for(run.threads, n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      const auto at = static_cast<std::size_t>(begin);
+      f(run.in<std::byte>(0) + at * in_size, run.out<std::byte>(0) + at * out_size, end - begin);
+    });
+  };
+  step.algorithm = "map";
+  return step;
+}
+
+void run_part(const BroadcastLoop& loop, RowsRun f, const ElementSizes& sizes, const void* a, const void* b, void* y,
+              std::int64_t begin, std::int64_t end) {
+  const auto at = [](const void* base, std::int64_t element, std::size_t size) {
+    return static_cast<const std::byte*>(base) + static_cast<std::size_t>(element) * size;
+  };
+  loop.for_blocks(begin, end, [&](const BroadcastLoop::Block& block) {
+    f({at(a, block.in[0], sizes.a), at(b, block.in[1], sizes.b),
+       static_cast<std::byte*>(y) + static_cast<std::size_t>(block.out) * sizes.y, block.rows, block.cols,
+       loop.row_stride(0), loop.row_stride(1), loop.col_stride(0), loop.col_stride(1)});
+  });
+}
+
+Step binary_rows_step(const LowerContext& c, RowsRun f, const ElementSizes& sizes) {
+  Step step;
+  step.run = [loop = broadcast_loop(c, {0, 1}), f, sizes](const RunContext& run) {
+    parallel_for(run.threads, loop.elements, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      run_part(loop, f, sizes, run.in<void>(0), run.in<void>(1), run.out<void>(0), begin, end);
+    });
+  };
+  step.algorithm = "broadcast";
+  return step;
+}
+
+Step binary_float32(const LowerContext& c, kernels::Binary f) {
+  const kernels::BinaryRun kernel = kernels::eltwise_binary(c.isa()).run[static_cast<int>(f)];
+  Step step;
+  step.run = [loop = broadcast_loop(c, {0, 1}), kernel](const RunContext& run) {
+    parallel_for(run.threads, loop.elements, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      loop.for_blocks(begin, end, [&](const BroadcastLoop::Block& block) {
+        kernel({run.in<float>(0) + block.in[0], run.in<float>(1) + block.in[1], run.out<float>(0) + block.out,
+                block.rows, block.cols, loop.row_stride(0), loop.row_stride(1), loop.col_stride(0),
+                loop.col_stride(1)});
+      });
+    });
+  };
+  step.algorithm = "simd";
+  return step;
+}
+
 }  // namespace lanewise

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <limits>
 #include <string>
@@ -14,6 +15,14 @@
 #include "engine/base/parallel.h"
 #include "engine/graph/op.h"
 #include "engine/kernels/eltwise/eltwise.h"
+
+// Before a loop whose output may be the memory of an input, element for element: without it the
+// compiler's overlap test sends such calls to a scalar loop.
+#if defined(__clang__)
+#define LANEWISE_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define LANEWISE_INDEPENDENT _Pragma("GCC ivdep")
+#endif
 
 namespace lanewise {
 
@@ -79,6 +88,28 @@ struct BroadcastLoop {
 // The loop of output 0 over the given inputs.
 BroadcastLoop broadcast_loop(const LowerContext& c, std::initializer_list<int> inputs);
 
+// `rows` times `cols` results, dense in y; strides in elements, 0 repeats one. As
+// kernels::BinaryBlock, for any types.
+struct BinaryRows {
+  const void* a = nullptr;
+  const void* b = nullptr;
+  void* y = nullptr;
+  std::int64_t rows = 0, cols = 0;
+  std::int64_t a_row = 0, b_row = 0, a_col = 1, b_col = 1;
+};
+using RowsRun = void (*)(const BinaryRows&);
+
+struct ElementSizes {
+  std::size_t a = 0, b = 0, y = 0;
+};
+
+// y = f(a, b) over the part [begin, end) of a loop whose operands 0 and 1 are a and b.
+void run_part(const BroadcastLoop& loop, RowsRun f, const ElementSizes& sizes, const void* a, const void* b, void* y,
+              std::int64_t begin, std::int64_t end);
+// Output 0 from inputs 0 and 1.
+Step binary_rows_step(const LowerContext& c, RowsRun f, const ElementSizes& sizes);
+Step binary_float32(const LowerContext& c, kernels::Binary f);
+
 // The output has the input's type and shape.
 void infer_same(InferContext& c);
 template <unsigned types>
@@ -90,20 +121,18 @@ void infer_map(InferContext& c) {
 // y[i] = f(x[i]) over float32 by the kernel of that name.
 Step map_float32(const LowerContext& c, kernels::Unary f, float alpha = 0.0f, float beta = 0.0f);
 
-// y[i] = f(x[i]) with any types, for all elements of output 0.
+// y[i] = f(x[i]) for all elements of output 0, by a function over bytes.
+using MapRun = std::function<void(const void* x, void* y, std::int64_t n)>;
+Step map_step(const LowerContext& c, MapRun f, std::size_t in_size, std::size_t out_size);
+
+// The same for any types and function object.
 template <class In, class Out, class F>
 Step map_elements(const LowerContext& c, F f) {
-  const std::int64_t n = c.out_shape(0).elements();
-  Step step;
-  step.run = [n, f](const RunContext& run) {
-    const In* x = run.in<In>(0);
-    Out* y = run.out<Out>(0);
-    parallel_for(run.threads, n, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) y[i] = f(x[i]);
-    });
+  const auto run = [f](const void* x, void* y, std::int64_t n) {
+    LANEWISE_INDEPENDENT
+    for (std::int64_t i = 0; i < n; ++i) static_cast<Out*>(y)[i] = f(static_cast<const In*>(x)[i]);
   };
-  step.algorithm = "map";
-  return step;
+  return map_step(c, run, sizeof(In), sizeof(Out));
 }
 
 // Integers wrap around: arithmetic in an unsigned type at least as wide as int.

@@ -28,9 +28,14 @@ std::vector<bool> reduced_flags(const OpContext& c, const std::vector<std::int64
   return flags;
 }
 
+// Only extremes take integers of 8 and 16 bits, as in ONNX: sums would overflow at once.
 template <unsigned types>
 void infer_reduce(InferContext& c) {
   expect_types(c, 0, types);
+  if ((types & kBools) == 0 && is_integer(c.dtype(0)) && dtype_size(c.dtype(0)) < 4) {
+    c.fail("input 0 must have at least 32 bits per integer, found " + std::string(dtype_name(c.dtype(0))) +
+           "; cast it to int32 before this node");
+  }
   const std::vector<bool> reduced =
       reduced_flags(c, c.has_input(1) ? c.need_ints(1) : std::vector<std::int64_t>{});
   const bool keep = c.attr_int("keepdims") != 0;
@@ -268,16 +273,22 @@ struct Reducer {
   }
 };
 
+using GenericRun = void (*)(const ReduceLoop& loop, const void* x, void* y, std::int64_t begin, std::int64_t end);
+
 template <class T, Kind kind>
-Step reduce_generic(const ReduceLoop& loop) {
+void reduce_outputs(const ReduceLoop& loop, const void* x, void* y, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t o = begin; o < end; ++o) {
+    const Dim place = ReduceLoop::at(loop.kept, loop.kept.size(), o);
+    static_cast<T*>(y)[place.out] = Reducer<T, kind>::reduce(loop, static_cast<const T*>(x) + place.in);
+  }
+}
+
+Step reduce_generic(const ReduceLoop& loop, GenericRun f) {
   Step step;
-  step.run = [loop](const RunContext& run) {
+  step.run = [loop, f](const RunContext& run) {
     const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, loop.count));
     parallel_for(run.threads, loop.outputs, grain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t o = begin; o < end; ++o) {
-        const Dim place = ReduceLoop::at(loop.kept, loop.kept.size(), o);
-        run.out<T>(0)[place.out] = Reducer<T, kind>::reduce(loop, run.in<T>(0) + place.in);
-      }
+      f(loop, run.in<void>(0), run.out<void>(0), begin, end);
     });
   };
   return step;
@@ -286,15 +297,18 @@ Step reduce_generic(const ReduceLoop& loop) {
 template <Kind kind>
 Step lower_reduce(LowerContext& c) {
   const ReduceLoop loop = reduce_loop(c);
-  const bool simd = kind != Kind::kProd && kind != Kind::kLogSumExp;
-  if (simd && c.dtype(0) == DType::kFloat32) {
+  constexpr bool kSimd = kind != Kind::kProd && kind != Kind::kLogSumExp;
+  if (kSimd && c.dtype(0) == DType::kFloat32) {
     return loop.inner_kept ? reduce_columns(c, kind, loop) : reduce_rows(c, kind, loop);
   }
   // false and true order as 0 and 1.
   const DType type = c.dtype(0) == DType::kBool ? DType::kUInt8 : c.dtype(0);
-  Step step;
-  visit_number(type, [&]<class T>(std::type_identity<T>) { step = reduce_generic<T, kind>(loop); });
-  return step;
+  GenericRun f = nullptr;
+  visit_number(type, [&]<class T>(std::type_identity<T>) {
+    constexpr bool kExtreme = kind == Kind::kMax || kind == Kind::kMin;
+    if constexpr ((kExtreme || sizeof(T) >= 4) && !(kSimd && std::is_same_v<T, float>)) f = reduce_outputs<T, kind>;
+  });
+  return reduce_generic(loop, f);
 }
 
 double reduce_flops(const OpContext& c, std::span<const ValueInfo>) {

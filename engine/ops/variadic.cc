@@ -7,51 +7,46 @@
 namespace lanewise {
 namespace {
 
-// Results stay in a tile near the core until every operand has been read, so that the output may
-// be the memory of any operand.
-template <class T, class F>
-struct Accumulate {
-  static constexpr std::int64_t kTile = 1024;
-
-  std::vector<BroadcastLoop> loops;  // one per operand
-  F f;
-  T divisor = T{1};
-
-  void tile(const RunContext& run, std::int64_t begin, std::int64_t end) const {
-    T sums[kTile];
-    for (std::size_t i = 0; i < loops.size(); ++i) {
-      const BroadcastLoop& loop = loops[i];
-      loop.for_blocks(begin, end, [&](const BroadcastLoop::Block& block) {
-        const T* in = run.in<T>(static_cast<int>(i)) + block.in[0];
-        T* out = sums + (block.out - begin);
-        const std::int64_t row = loop.row_stride(0), col = loop.col_stride(0);
-        if (i == 0) {
-          const auto first = [](T, T x) { return x; };
-          run_rows(BinaryRows<T, T, T>{in, in, out, block.rows, block.cols, row, row, col, col}, first);
-        } else {
-          run_rows(BinaryRows<T, T, T>{out, in, out, block.rows, block.cols, block.cols, row, 1, col}, f);
-        }
-      });
-    }
-    T* y = run.out<T>(0) + begin;
-    if (divisor == T{1}) std::copy(sums, sums + (end - begin), y);
-    else for (std::int64_t i = 0; i < end - begin; ++i) y[i] = sums[i] / divisor;
-  }
-
-  void operator()(const RunContext& run) const {
-    parallel_for(run.threads, loops[0].elements, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; i += kTile) tile(run, i, std::min(i + kTile, end));
-    });
-  }
+template <class T>
+struct Take {
+  T operator()(T, T x) const { return x; }
 };
 
-template <class T, class F>
-Step accumulate(const LowerContext& c, F f, bool mean) {
-  Accumulate<T, F> body{{}, f};
-  for (int i = 0; i < c.num_inputs(); ++i) body.loops.push_back(broadcast_loop(c, {i}));
-  if (mean) body.divisor = static_cast<T>(c.num_inputs());
+// Combines operand `operand` of `size` bytes per element, walked by `loop`, into the tile of the
+// output elements [begin, end); the first operand is copied there.
+void combine_tile(const BroadcastLoop& loop, RowsRun f, std::size_t size, const void* operand, void* tile,
+                  std::int64_t begin, std::int64_t end) {
+  loop.for_blocks(begin, end, [&](const BroadcastLoop::Block& block) {
+    const auto* in = static_cast<const std::byte*>(operand) + static_cast<std::size_t>(block.in[0]) * size;
+    auto* out = static_cast<std::byte*>(tile) + static_cast<std::size_t>(block.out - begin) * size;
+    f({out, in, out, block.rows, block.cols, block.cols, loop.row_stride(0), 1, loop.col_stride(0)});
+  });
+}
+
+// Results stay in a tile near the core until every operand has been read, so that the output may
+// be the memory of any operand.
+template <class T>
+Step accumulate(const LowerContext& c, RowsRun f, bool mean) {
+  constexpr std::int64_t kTile = 1024;
+  std::vector<BroadcastLoop> loops;
+  for (int i = 0; i < c.num_inputs(); ++i) loops.push_back(broadcast_loop(c, {i}));
   Step step;
-  step.run = std::move(body);
+  step.run = [loops = std::move(loops), f, mean](const RunContext& run) {
+    parallel_for(run.threads, loops[0].elements, kGrain, [&](std::int64_t first, std::int64_t last) {
+      T tile[kTile];
+      for (std::int64_t begin = first; begin < last; begin += kTile) {
+        const std::int64_t end = std::min(begin + kTile, last);
+        for (std::size_t i = 0; i < loops.size(); ++i) {
+          const RowsRun rows = i == 0 ? run_rows<T, T, T, Take<T>> : f;
+          combine_tile(loops[i], rows, sizeof(T), run.in<void>(static_cast<int>(i)), tile, begin, end);
+        }
+        if (mean) {
+          for (std::int64_t i = 0; i < end - begin; ++i) tile[i] /= static_cast<T>(loops.size());
+        }
+        std::copy(tile, tile + (end - begin), run.out<T>(0) + begin);
+      }
+    });
+  };
   step.algorithm = "tiles";
   return step;
 }
@@ -59,13 +54,9 @@ Step accumulate(const LowerContext& c, F f, bool mean) {
 template <class F, kernels::Binary kernel, bool mean = false>
 Step lower_variadic(LowerContext& c) {
   if (c.num_inputs() == 2 && !mean) return lower_arithmetic<F, kernel>(c);
-  if (c.dtype(0) == DType::kFloat32) {
-    const kernels::BinaryRun run = kernels::eltwise_binary(c.isa()).run[static_cast<int>(kernel)];
-    return accumulate<float>(c, run, mean);
-  }
   Step step;
   visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) {
-    if constexpr (!std::is_same_v<T, float>) step = accumulate<T>(c, F{}, mean);
+    step = accumulate<T>(c, arithmetic_rows<F>(c.dtype(0)), mean);
   });
   return step;
 }

@@ -56,6 +56,7 @@ LANEWISE_INLINE F32 ceil(F32 v) {
 // x = n log(2) + r, |r| <= log(2) / 2, for |x| <= 104.
 struct ExpParts {
   I32 n;
+  F32 n_float;
   F32 r;
 };
 LANEWISE_INLINE ExpParts reduce_exp(F32 x) {
@@ -64,7 +65,7 @@ LANEWISE_INLINE ExpParts reduce_exp(F32 x) {
   const F32 n = shifted - magic;
   F32 r = fma(n, splat(-0x1.63p-1f), x);  // log(2) in two pieces; n times the first is exact
   r = fma(n, splat(0x1.bd0106p-13f), r);
-  return {bits_of(shifted) - 0x4b400000, r};
+  return {bits_of(shifted) - 0x4b400000, n, r};
 }
 
 // e^r - 1 on the reduced range.
@@ -74,14 +75,13 @@ LANEWISE_INLINE F32 expm1_reduced(F32 r) {
 }
 
 LANEWISE_INLINE F32 exp(F32 x) {
-  x = x > 89.0f ? splat(89.0f) : x;  // already infinite
-  x = x < -104.0f ? splat(-104.0f) : x;  // already 0
+  x = min(splat(89.0f), x);  // already infinite; NaN stays
+  x = max(splat(-104.0f), x);  // already 0
   const ExpParts parts = reduce_exp(x);
   const F32 y = expm1_reduced(parts.r) + 1.0f;
 #if defined(LANEWISE_ISA_AVX512)
-  const F32 n = __builtin_convertvector(parts.n, F32);
   return reinterpret_cast<F32>(_mm512_maskz_scalef_ps(0xffff, reinterpret_cast<__m512>(y),
-                                                        reinterpret_cast<__m512>(n)));
+                                                      reinterpret_cast<__m512>(parts.n_float)));
 #else
   const I32 half = parts.n >> 1;  // in two factors: 2^n alone may be infinite or subnormal
   const F32 first = float_of((half + 127) << 23), second = float_of((parts.n - half + 127) << 23);
@@ -90,8 +90,8 @@ LANEWISE_INLINE F32 exp(F32 x) {
 }
 
 LANEWISE_INLINE F32 expm1(F32 x) {
-  x = x > 89.0f ? splat(89.0f) : x;
-  x = x < -30.0f ? splat(-30.0f) : x;  // already -1
+  x = min(splat(89.0f), x);
+  x = max(splat(-30.0f), x);  // already -1
   const ExpParts parts = reduce_exp(x);
   const F32 half_scale = float_of((parts.n + 126) << 23);  // 2^(n - 1), finite for n = 128 too
   return fma(half_scale, expm1_reduced(parts.r), half_scale - 0.5f) * 2.0f;

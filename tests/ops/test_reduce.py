@@ -242,6 +242,7 @@ def test_running(op: str, dtype: Any) -> None:
 def test_refusals() -> None:
     x = np.ones((2, 3), np.float32)
     fails("ReduceSum", [x, np.array([2], np.int64)], "axis 2", constants=[1])
+    fails("ReduceSum", [np.ones(3, np.int8)], "cast it to int32")
     fails("ArgMax", [x], "expected -2 to 1", axis=2)
     fails("ArgMax", [np.ones((2, 0), np.float32)], "is empty", axis=1)
     fails("TopK", [x, np.array([4], np.int64)], "from 0 to 3", constants=[1], outputs=2)

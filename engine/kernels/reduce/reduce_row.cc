@@ -7,13 +7,26 @@ namespace {
 
 using kernels::Reduction;
 
-constexpr int kChains = 4;               // independent sums that hide the latency of an addition
-constexpr std::int64_t kBlock = 64 * kChains * kLanes;  // each float32 sum has at most 64 terms
+constexpr int kChains = 4;  // independent sums that hide the latency of an addition
+constexpr std::int64_t kBlock = 64 * kChains * kLanes;  // a lane of a chain sums at most 64 terms
 
+// The first `lanes` of v, combined along four chains, for the latency again.
 template <Reduction r>
 LANEWISE_INLINE double fold(F32 v, double total, int lanes) {
-  for (int i = 0; i < lanes; ++i) total = combine<r>(total, static_cast<double>(v[i]));
-  return total;
+  const double none = kernels::reduction_start(r);
+  double part[4] = {none, none, none, none};
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    if (i < lanes) part[i % 4] = combine<r>(part[i % 4], static_cast<double>(v[i]));
+  }
+  return combine<r>(total, combine<r>(combine<r>(part[0], part[1]), combine<r>(part[2], part[3])));
+}
+
+template <Reduction r>
+LANEWISE_INLINE F32 join(F32 a, F32 b) {
+  if constexpr (r == Reduction::kMax) return a != a ? a : max(a, b);
+  if constexpr (r == Reduction::kMin) return a != a ? a : min(a, b);
+  return a + b;
 }
 
 template <Reduction r>
@@ -26,8 +39,9 @@ LANEWISE_INLINE double whole_vectors(const float* x, std::int64_t vectors, doubl
     for (int j = 0; j < kChains; ++j) take<r>(chains[j], load(x + (i + j) * kLanes));
   }
   for (; i < vectors; ++i) take<r>(chains[0], load(x + i * kLanes));
-  for (const Running& chain : chains) total = fold<r>(result<r>(chain), total, kLanes);
-  return total;
+  const F32 low = join<r>(result<r>(chains[0]), result<r>(chains[1]));
+  const F32 high = join<r>(result<r>(chains[2]), result<r>(chains[3]));
+  return fold<r>(join<r>(low, high), total, kLanes);
 }
 
 template <Reduction r>

@@ -1,64 +1,78 @@
 // isas: baseline avx2 avx512
 // Softmax and its logarithm, shifted by the maximum so that nothing overflows. NaN in a group, or a
 // group whose maximum is infinite, gives NaN throughout the group, as the formula does.
-#include "engine/kernels/reduce/combine.h"
+#include "engine/kernels/reduce/reduce.h"
+#include "engine/simd/math.h"
 
 namespace lanewise::LANEWISE_ISA {
 namespace {
 
-using kernels::Reduction;
-
-constexpr int kChains = 4;
-
 LANEWISE_INLINE float sum_lanes(F32 v) {
-  double total = 0.0;
-  for (int i = 0; i < kLanes; ++i) total += static_cast<double>(v[i]);
-  return static_cast<float>(total);
+  float part[4] = {};
+  for (int i = 0; i < kLanes; ++i) part[i % 4] += v[i];
+  return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
-LANEWISE_INLINE float max_lanes(const Running& running) {
-  const F32 v = result<Reduction::kMax>(running);
-  float most = v[0];
-  for (int i = 1; i < kLanes; ++i) most = v[i] > most || v[i] != v[i] ? v[i] : most;
-  return most;
+LANEWISE_INLINE float max_lanes(F32 v) {
+  float part[4] = {v[0], v[1], v[2], v[3]};
+  for (int i = 4; i < kLanes; ++i) part[i % 4] = v[i] > part[i % 4] ? v[i] : part[i % 4];
+  const float low = part[0] > part[1] ? part[0] : part[1];
+  const float high = part[2] > part[3] ? part[2] : part[3];
+  return low > high ? low : high;
 }
 
-// The first n lanes, and after them what e^x turns into 0 and a maximum ignores.
-LANEWISE_INLINE F32 load_padded(const float* p, int n) {
+LANEWISE_INLINE I32 lanes_below(int n) {
   I32 lane;
   for (int i = 0; i < kLanes; ++i) lane[i] = i;
-  return lane < n ? load_first(p, n) : -infinity();
+  return lane < n;
 }
 
+// NaN is passed over here: its exponential makes the sum NaN.
 LANEWISE_INLINE float row_max(const float* x, std::int64_t n) {
-  Running running{-infinity(), I32{}};
+  F32 even = -infinity(), odd = even;
   std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) take<Reduction::kMax>(running, load(x + i));
-  if (i < n) take<Reduction::kMax>(running, load_padded(x + i, static_cast<int>(n - i)));
-  return max_lanes(running);
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    even = max(load(x + i), even);
+    odd = max(load(x + i + kLanes), odd);
+  }
+  for (; i + kLanes <= n; i += kLanes) even = max(load(x + i), even);
+  if (i < n) {
+    const int rest = static_cast<int>(n - i);
+    odd = max(lanes_below(rest) ? load_first(x + i, rest) : -infinity(), odd);
+  }
+  return max_lanes(max(even, odd));
 }
 
-// Writes e^(x - most), or with `keep` x - most, and returns the sum of e^(x - most).
+// Writes e^(x - most), or with `keep` x - most, and returns e^(x - most).
+template <bool keep>
+LANEWISE_INLINE F32 vector_exp(const float* x, float* y, float most) {
+  const F32 shifted = load(x) - most;
+  const F32 e = exp(shifted);
+  store(y, keep ? shifted : e);
+  return e;
+}
+
+// The same for a row; returns the sum of e^(x - most).
 template <bool keep>
 LANEWISE_INLINE float row_exp(const float* x, float* y, std::int64_t n, float most) {
-  F32 sums[kChains] = {};
+  F32 even{}, odd{};
   std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    const F32 shifted = load(x + i) - most;
-    const F32 e = exp(shifted);
-    sums[(i / kLanes) % kChains] += e;
-    store(y + i, keep ? shifted : e);
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    even += vector_exp<keep>(x + i, y + i, most);
+    odd += vector_exp<keep>(x + i + kLanes, y + i + kLanes, most);
+  }
+  if (i + kLanes <= n) {
+    even += vector_exp<keep>(x + i, y + i, most);
+    i += kLanes;
   }
   if (i < n) {
     const int rest = static_cast<int>(n - i);
-    const F32 shifted = load_padded(x + i, rest) - most;
+    const F32 shifted = load_first(x + i, rest) - most;
     const F32 e = exp(shifted);
-    I32 lane;
-    for (int j = 0; j < kLanes; ++j) lane[j] = j;
-    sums[0] += lane < rest ? e : F32{};  // -inf minus an infinite maximum would be NaN
+    odd += lanes_below(rest) ? e : F32{};
     store_first(y + i, keep ? shifted : e, rest);
   }
-  return sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  return sum_lanes(even + odd);
 }
 
 template <bool logarithm>
@@ -77,17 +91,15 @@ void row(const float* x, float* y, std::int64_t n) {
 // The first `lanes` groups side by side, n elements `stride` apart.
 template <bool logarithm>
 LANEWISE_INLINE void side_by_side(const float* x, float* y, std::int64_t n, std::int64_t stride, int lanes) {
-  Running running{-infinity(), I32{}};
-  for (std::int64_t k = 0; k < n; ++k) take<Reduction::kMax>(running, load_first(x + k * stride, lanes));
-  const F32 most = result<Reduction::kMax>(running);
-  F32 sums[kChains] = {};
+  F32 most = -infinity();
+  for (std::int64_t k = 0; k < n; ++k) most = max(load_first(x + k * stride, lanes), most);
+  F32 sum{};
   for (std::int64_t k = 0; k < n; ++k) {
     const F32 shifted = load_first(x + k * stride, lanes) - most;
     const F32 e = exp(shifted);
-    sums[k % kChains] += e;
+    sum += e;
     store_first(y + k * stride, logarithm ? shifted : e, lanes);
   }
-  const F32 sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
   const F32 factor = 1.0f / sum;
   const F32 shift = log(sum);
   for (std::int64_t k = 0; k < n; ++k) {
