@@ -60,8 +60,8 @@ std::vector<Layer> read_layers(const std::string& path) {
   for (std::string line; std::getline(file, line);) {
     if (line.empty() || line[0] == '#') continue;
     Layer layer;
-    std::istringstream(line) >> layer.name >> layer.channels >> layer.size >> layer.outputs >> layer.kernel >>
-        layer.stride >> layer.pad >> layer.group >> layer.count;
+    std::istringstream(line) >> layer.name >> layer.channels >> layer.size >> layer.outputs >>
+        layer.kernel >> layer.stride >> layer.pad >> layer.group >> layer.count;
     layers.push_back(layer);
   }
   return layers;
@@ -70,7 +70,8 @@ std::vector<Layer> read_layers(const std::string& path) {
 ValueInfo random_value(Shape shape, Layout layout, std::vector<Tensor>& arrays) {
   Tensor tensor = Tensor::allocate(DType::kFloat32, shape);
   auto* data = tensor.mutable_as<float>();
-  for (std::int64_t i = 0; i < tensor.elements(); ++i) data[i] = static_cast<float>((i * 7919) % 17 - 8) / 8.0f;
+  for (std::int64_t i = 0; i < tensor.elements(); ++i)
+    data[i] = static_cast<float>((i * 7919) % 17 - 8) / 8.0f;
   arrays.push_back(tensor);
   return {DType::kFloat32, std::move(shape), layout, std::make_shared<const Tensor>(tensor)};
 }
@@ -93,7 +94,8 @@ double bench_layer(const Layer& l, const Options& options) {
   std::vector<ValueInfo> in;
   in.push_back(random_value({1, l.channels, l.size, l.size}, Layout::kChannelsLast, arrays));
   in[0].content = nullptr;
-  in.push_back(random_value({l.outputs, l.channels / l.group, l.kernel, l.kernel}, Layout::kPlain, arrays));
+  in.push_back(
+      random_value({l.outputs, l.channels / l.group, l.kernel, l.kernel}, Layout::kPlain, arrays));
   in.push_back(random_value({l.outputs}, Layout::kPlain, arrays));
   std::vector<ValueInfo> out(1);
   InferContext infer(node, in, out);
@@ -116,11 +118,12 @@ double bench_layer(const Layer& l, const Options& options) {
     best.layer = std::min(best.layer, seconds() - start);
   }
   const double flops = node.op->flops(context, out);
-  std::printf("%-14s %5ld x %4ld -> %5ld  %ldx%ld/%ld  %-15s %8.3f ms %7.1f GFLOP/s %5.1f %% of peak\n",
-              l.name.c_str(), static_cast<long>(l.channels), static_cast<long>(l.size),
-              static_cast<long>(l.outputs), static_cast<long>(l.kernel), static_cast<long>(l.kernel),
-              static_cast<long>(l.stride), step.algorithm.c_str(), best.layer * 1e3, flops / best.layer / 1e9,
-              100.0 * flops / best.layer / (best.peak * options.lower.threads));
+  std::printf(
+      "%-14s %5ld x %4ld -> %5ld  %ldx%ld/%ld  %-15s %8.3f ms %7.1f GFLOP/s %5.1f %% of peak\n",
+      l.name.c_str(), static_cast<long>(l.channels), static_cast<long>(l.size),
+      static_cast<long>(l.outputs), static_cast<long>(l.kernel), static_cast<long>(l.kernel),
+      static_cast<long>(l.stride), step.algorithm.c_str(), best.layer * 1e3,
+      flops / best.layer / 1e9, 100.0 * flops / best.layer / (best.peak * options.lower.threads));
   return best.layer * static_cast<double>(l.count);
 }
 

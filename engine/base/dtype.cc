@@ -12,15 +12,15 @@ struct Info {
 };
 
 constexpr std::array<Info, 27> kInfo = {{
-    {"undefined", 0},      {"float32", 4},           {"uint8", 1},
-    {"int8", 1},           {"uint16", 2},            {"int16", 2},
-    {"int32", 4},          {"int64", 8},             {"string", sizeof(std::string)},
-    {"bool", 1},           {"float16", 2},           {"float64", 8},
-    {"uint32", 4},         {"uint64", 8},            {"complex64", 8},
-    {"complex128", 16},    {"bfloat16", 2},          {"float8e4m3fn", 1},
-    {"float8e4m3fnuz", 1}, {"float8e5m2", 1},        {"float8e5m2fnuz", 1},
-    {"uint4", 1},          {"int4", 1},              {"float4e2m1", 1},
-    {"float8e8m0", 1},     {"uint2", 1},             {"int2", 1},
+    {"undefined", 0},      {"float32", 4},    {"uint8", 1},
+    {"int8", 1},           {"uint16", 2},     {"int16", 2},
+    {"int32", 4},          {"int64", 8},      {"string", sizeof(std::string)},
+    {"bool", 1},           {"float16", 2},    {"float64", 8},
+    {"uint32", 4},         {"uint64", 8},     {"complex64", 8},
+    {"complex128", 16},    {"bfloat16", 2},   {"float8e4m3fn", 1},
+    {"float8e4m3fnuz", 1}, {"float8e5m2", 1}, {"float8e5m2fnuz", 1},
+    {"uint4", 1},          {"int4", 1},       {"float4e2m1", 1},
+    {"float8e8m0", 1},     {"uint2", 1},      {"int2", 1},
 }};
 
 }  // namespace
@@ -47,10 +47,8 @@ bool is_integer(DType dtype) {
     case DType::kUInt8:
     case DType::kUInt16:
     case DType::kUInt32:
-    case DType::kUInt64:
-      return true;
-    default:
-      return false;
+    case DType::kUInt64: return true;
+    default: return false;
   }
 }
 

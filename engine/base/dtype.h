@@ -58,9 +58,9 @@ bool is_integer(DType dtype);
 
 template <class T>
 struct DTypeOf;
-#define LANEWISE_DTYPE_OF(type, code)          \
-  template <>                                  \
-  struct DTypeOf<type> {                       \
+#define LANEWISE_DTYPE_OF(type, code)           \
+  template <>                                   \
+  struct DTypeOf<type> {                        \
     static constexpr DType value = DType::code; \
   };
 LANEWISE_DTYPE_OF(float, kFloat32)

@@ -25,7 +25,9 @@ void parallel_tasks(int threads, std::int64_t tasks, F&& f) {
   using Fn = std::remove_reference_t<F>;
   detail::run_tasks(
       threads, tasks,
-      [](void* context, std::int64_t task, int thread) { (*static_cast<Fn*>(context))(task, thread); },
+      [](void* context, std::int64_t task, int thread) {
+        (*static_cast<Fn*>(context))(task, thread);
+      },
       const_cast<void*>(static_cast<const void*>(&f)));
 }
 

@@ -46,7 +46,8 @@ struct Ahead {
 };
 
 // All tiles of a panel for one part of the sum, which `tile` describes.
-void run_pass(const Panel& panel, kernels::GemmTile tile, const Ahead& ahead, const GemmOutput& output) {
+void run_pass(const Panel& panel, kernels::GemmTile tile, const Ahead& ahead,
+              const GemmOutput& output) {
   tile.ahead = static_cast<const char*>(ahead.begin);
   tile.ahead_step = ahead.bytes / std::max<std::int64_t>(1, tile.taps * tile.k);
   tile.c = output.c + panel.column;
@@ -59,7 +60,8 @@ void run_pass(const Panel& panel, kernels::GemmTile tile, const Ahead& ahead, co
     panel.tiles[rows](tile);
     tile.rows += rows;
     tile.c += rows * output.ldc;
-    if (tile.epilogue.residual != nullptr) tile.epilogue.residual += rows * tile.epilogue.residual_stride;
+    if (tile.epilogue.residual != nullptr)
+      tile.epilogue.residual += rows * tile.epilogue.residual_stride;
     tile.ahead += ahead.bytes;
   }
 }
@@ -78,7 +80,8 @@ GemmPlan plan_gemm(Isa isa, std::int64_t n, std::int64_t taps, std::int64_t k) {
   plan.taps = taps;
   plan.k = k;
   for (int vectors = plan.kernel->vectors; vectors >= 1; --vectors) {
-    const bool better = row_cost(*plan.kernel, n, vectors) < row_cost(*plan.kernel, n, plan.vectors);
+    const bool better =
+        row_cost(*plan.kernel, n, vectors) < row_cost(*plan.kernel, n, plan.vectors);
     if (vectors == plan.kernel->vectors || better) plan.vectors = vectors;
   }
   plan.depth = std::max<std::int64_t>(1, kPassFloats / plan.width());
@@ -89,8 +92,8 @@ double gemm_row_cost(const GemmPlan& plan) {
   return static_cast<double>(plan.taps * plan.k) * row_cost(*plan.kernel, plan.n, plan.vectors);
 }
 
-void pack_panels(const GemmPlan& plan, const PackSource& source, std::int64_t begin, std::int64_t end,
-                 float* packed) {
+void pack_panels(const GemmPlan& plan, const PackSource& source, std::int64_t begin,
+                 std::int64_t end, float* packed) {
   const std::int64_t depth = plan.taps * plan.k, lanes = plan.kernel->lanes;
   for (std::int64_t p = begin; p < end; ++p) {
     const std::int64_t first = p * plan.width();
@@ -134,8 +137,10 @@ void run_block(const GemmPlan& plan, const GemmRows& rows, const float* packed, 
     tile.panel = packed + panel.column * sum;
     // A single tile reads the panel once: nothing is gained by cutting the sum.
     const std::int64_t depth = panel.count == 1 ? std::max<std::int64_t>(sum, 1) : plan.depth;
-    const std::int64_t taps_at_once = std::max<std::int64_t>(1, depth / std::max<std::int64_t>(1, plan.k));
-    const std::int64_t parts = std::max<std::int64_t>(1, (plan.k + depth - 1) / depth);  // of one tap
+    const std::int64_t taps_at_once =
+        std::max<std::int64_t>(1, depth / std::max<std::int64_t>(1, plan.k));
+    const std::int64_t parts =
+        std::max<std::int64_t>(1, (plan.k + depth - 1) / depth);  // of one tap
     for (std::int64_t tap = 0; tap == 0 || tap < plan.taps; tap += tile.taps) {
       tile.taps = std::min(taps_at_once, plan.taps - tap);
       tile.rows = rows.table + tap * rows.step;

@@ -41,8 +41,8 @@ struct PackSource {
 };
 
 // Packs panels [begin, end); `packed` is where panel 0 begins.
-void pack_panels(const GemmPlan& plan, const PackSource& source, std::int64_t begin, std::int64_t end,
-                 float* packed);
+void pack_panels(const GemmPlan& plan, const PackSource& source, std::int64_t begin,
+                 std::int64_t end, float* packed);
 
 // The rows of a block as the tiles take them (kernels::GemmTile).
 struct GemmRows {

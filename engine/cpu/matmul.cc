@@ -51,9 +51,10 @@ Tiled make_plan(MatmulProblem problem, const LowerContext& c) {
   for (std::int64_t index : p.a_index) plan.a_count = std::max(plan.a_count, index + 1);
   for (std::int64_t index : p.b_index) plan.b_count = std::max(plan.b_count, index + 1);
   plan.c = kind_of_c(p);
-  const double work = static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k) *
-                      static_cast<double>(p.batches());
-  plan.threads = static_cast<int>(std::clamp(work / kTaskMultiplyAdds, 1.0, static_cast<double>(c.threads())));
+  const double work = static_cast<double>(p.m) * static_cast<double>(p.n) *
+                      static_cast<double>(p.k) * static_cast<double>(p.batches());
+  plan.threads =
+      static_cast<int>(std::clamp(work / kTaskMultiplyAdds, 1.0, static_cast<double>(c.threads())));
   const std::int64_t tile = plan.gemm.tile_rows();
   const std::int64_t blocks = std::max<std::int64_t>(1, (p.m + kBlockRows - 1) / kBlockRows);
   plan.block_rows = std::max(tile, round_up((p.m + blocks - 1) / blocks, tile));
@@ -65,22 +66,24 @@ Tiled make_plan(MatmulProblem problem, const LowerContext& c) {
   return plan;
 }
 
-void pack(const Tiled& plan, const float* b, std::int64_t matrix, std::int64_t begin, std::int64_t end,
-          float* packed) {
+void pack(const Tiled& plan, const float* b, std::int64_t matrix, std::int64_t begin,
+          std::int64_t end, float* packed) {
   const MatmulProblem& p = plan.p;
   const PackSource source{b + matrix * p.k * p.n, 0, p.b_row(), p.b_column()};
   float* to = packed + matrix * plan.gemm.packed_floats();
   pack_panels(plan.gemm, source, begin, end, to);
   if (p.alpha == 1.0f) return;
   const std::int64_t first = begin * plan.gemm.width() * p.k;
-  const std::int64_t last = end == plan.gemm.panels() ? plan.gemm.packed_floats() : end * plan.gemm.width() * p.k;
+  const std::int64_t last =
+      end == plan.gemm.panels() ? plan.gemm.packed_floats() : end * plan.gemm.width() * p.k;
   for (std::int64_t i = first; i < last; ++i) to[i] *= p.alpha;
 }
 
 void expand_c(const MatmulProblem& p, const float* c, int threads, float* to) {
   parallel_for(threads, p.m, 1 + 65536 / p.n, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      for (std::int64_t j = 0; j < p.n; ++j) to[i * p.n + j] = p.beta * c[i * p.c_row + j * p.c_column];
+      for (std::int64_t j = 0; j < p.n; ++j)
+        to[i * p.n + j] = p.beta * c[i * p.c_row + j * p.c_column];
     }
   });
 }
@@ -89,7 +92,8 @@ void run_task(const Tiled& plan, const RunContext& run, const float* a, const fl
               std::int64_t task) {
   const MatmulProblem& p = plan.p;
   const std::int64_t chunk = task % plan.column_chunks, rest = task / plan.column_chunks;
-  const std::int64_t first = rest % plan.row_blocks * plan.block_rows, batch = rest / plan.row_blocks;
+  const std::int64_t first = rest % plan.row_blocks * plan.block_rows,
+                     batch = rest / plan.row_blocks;
   const std::int64_t count = std::min(plan.block_rows, p.m - first);
   const auto at = static_cast<std::size_t>(batch);
   std::array<const float*, kBlockRows + 16> rows;  // block_rows rounds up to whole tiles
@@ -108,12 +112,14 @@ void run_task(const Tiled& plan, const RunContext& run, const float* a, const fl
     output.epilogue.residual_stride = p.c_row;
   }
   if (plan.c == Tiled::C::kExpanded) {
-    output.epilogue.residual = reinterpret_cast<const float*>(run.scratch) + plan.c_at + first * p.n;
+    output.epilogue.residual =
+        reinterpret_cast<const float*>(run.scratch) + plan.c_at + first * p.n;
     output.epilogue.residual_stride = p.n;
   }
   const std::int64_t panels = plan.gemm.panels();
-  run_block(plan.gemm, {rows.data(), 0, 0, count, p.k}, packed + p.b_index[at] * plan.gemm.packed_floats(),
-            panels * chunk / plan.column_chunks, panels * (chunk + 1) / plan.column_chunks, output);
+  run_block(plan.gemm, {rows.data(), 0, 0, count, p.k},
+            packed + p.b_index[at] * plan.gemm.packed_floats(), panels * chunk / plan.column_chunks,
+            panels * (chunk + 1) / plan.column_chunks, output);
 }
 
 void run_plan(const Tiled& plan, const RunContext& run) {
@@ -149,13 +155,15 @@ Step lower_tiled(MatmulProblem problem, const LowerContext& c) {
   const std::int64_t floats = checked_multiply(plan->b_count, plan->gemm.packed_floats());
   std::int64_t scratch = 0;
   if (const Tensor* b = c.content(1)) {
-    const std::string key = "matmul b" + std::to_string(plan->b_count) + " s" + std::to_string(p.alpha) +
-                            (p.transpose_b ? " t " : " ") + plan->gemm.key();
-    plan->packed = c.cache().get(b->data(), key, static_cast<std::size_t>(floats) * 4, [&](std::byte* to) {
-      for (std::int64_t i = 0; i < plan->b_count; ++i) {
-        pack(*plan, b->as<float>(), i, 0, plan->gemm.panels(), reinterpret_cast<float*>(to));
-      }
-    });
+    const std::string key = "matmul b" + std::to_string(plan->b_count) + " s" +
+                            std::to_string(p.alpha) + (p.transpose_b ? " t " : " ") +
+                            plan->gemm.key();
+    plan->packed =
+        c.cache().get(b->data(), key, static_cast<std::size_t>(floats) * 4, [&](std::byte* to) {
+          for (std::int64_t i = 0; i < plan->b_count; ++i) {
+            pack(*plan, b->as<float>(), i, 0, plan->gemm.panels(), reinterpret_cast<float*>(to));
+          }
+        });
   } else {
     scratch += round_up(floats, 16);
   }
@@ -163,7 +171,8 @@ Step lower_tiled(MatmulProblem problem, const LowerContext& c) {
   if (p.transpose_a && p.m > 1 && p.k > 1) {
     const std::int64_t size = checked_multiply(p.m, p.k);
     plan->transpose = std::make_shared<StridedCopy>(
-        std::vector<CopyDim>{{plan->a_count, size, size}, {p.m, 1, p.k}, {p.k, p.m, 1}}, DType::kFloat32, c.isa());
+        std::vector<CopyDim>{{plan->a_count, size, size}, {p.m, 1, p.k}, {p.k, p.m, 1}},
+        DType::kFloat32, c.isa());
     scratch += round_up(checked_multiply(plan->a_count, size), 16);
   }
   plan->c_at = scratch;

@@ -9,9 +9,9 @@
 
 namespace lanewise {
 
-// Y[b] = activation(alpha A[b] B[b] + beta C): A is [m x k] or, transposed, [k x m]; B is [k x n] or
-// [n x k]; C is broadcast through its strides. Y is dense [batches][m][n]. Inputs of the step: 0 A,
-// 1 B, 2 C or null.
+// Y[b] = activation(alpha A[b] B[b] + beta C): A is [m x k] or, transposed, [k x m]; B is [k x n]
+// or [n x k]; C is broadcast through its strides. Y is dense [batches][m][n]. Inputs of the step: 0
+// A, 1 B, 2 C or null.
 struct MatmulProblem {
   std::int64_t m = 0, n = 0, k = 0;
   // For each matrix of the result, which matrix of A and of B it is the product of.

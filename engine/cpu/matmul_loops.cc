@@ -39,13 +39,16 @@ void run_row(const MatmulProblem& p, const RunContext& run, std::int64_t row) {
     }
   }
   if (p.alpha != 1.0f) {
-    for (std::int64_t j = 0; j < p.n; ++j) y[j] = static_cast<T>(static_cast<double>(p.alpha) * static_cast<double>(y[j]));
+    for (std::int64_t j = 0; j < p.n; ++j)
+      y[j] = static_cast<T>(static_cast<double>(p.alpha) * static_cast<double>(y[j]));
   }
   if (!p.has_c) return;
   const T* c = run.in<T>(2) + i * p.c_row;
   for (std::int64_t j = 0; j < p.n; ++j) {
     const T value = c[j * p.c_column];
-    const T scaled = p.beta == 1.0f ? value : static_cast<T>(static_cast<double>(p.beta) * static_cast<double>(value));
+    const T scaled = p.beta == 1.0f
+                         ? value
+                         : static_cast<T>(static_cast<double>(p.beta) * static_cast<double>(value));
     y[j] = static_cast<T>(static_cast<U>(y[j]) + static_cast<U>(scaled));
   }
 }
@@ -59,9 +62,10 @@ Step lower_matmul_loops(MatmulProblem problem, const LowerContext& c) {
   visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) {
     step.run = [p](const RunContext& run) {
       const std::int64_t grain = 1 + 100000 / (1 + p->n * p->k);
-      parallel_for(run.threads, p->batches() * p->m, grain, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t row = begin; row < end; ++row) run_row<T>(*p, run, row);
-      });
+      parallel_for(run.threads, p->batches() * p->m, grain,
+                   [&](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t row = begin; row < end; ++row) run_row<T>(*p, run, row);
+                   });
     };
   });
   return step;

@@ -11,7 +11,8 @@ namespace {
 
 const AttrDef* find_attr(const Node& node, std::string_view name) {
   const auto& defs = node.op->attributes;
-  const auto it = std::find_if(defs.begin(), defs.end(), [&](const AttrDef& d) { return d.name == name; });
+  const auto it =
+      std::find_if(defs.begin(), defs.end(), [&](const AttrDef& d) { return d.name == name; });
   return it == defs.end() ? nullptr : &*it;
 }
 
@@ -55,7 +56,9 @@ std::vector<std::string> OpContext::attr_strings(std::string_view name) const {
   return list_or_empty<std::string>(node_, name);
 }
 
-const Tensor* OpContext::attr_tensor(std::string_view name) const { return node_.attribute<Tensor>(name); }
+const Tensor* OpContext::attr_tensor(std::string_view name) const {
+  return node_.attribute<Tensor>(name);
+}
 
 const Subgraph* OpContext::attr_graph(std::string_view name) const {
   return node_.attribute<Subgraph>(name);
@@ -72,7 +75,9 @@ int OpContext::attr_axis(int rank, std::string_view name) const {
   return *normal;
 }
 
-std::string OpContext::where() const { return "node '" + node_.name + "' (" + op_name(*node_.op) + "): "; }
+std::string OpContext::where() const {
+  return "node '" + node_.name + "' (" + op_name(*node_.op) + "): ";
+}
 
 void OpContext::fail(const std::string& message) const { throw ModelError(where() + message); }
 
@@ -84,16 +89,19 @@ void OpContext::unsupported(const std::string& message) const {
 void OpContext::expect_rank(int i, int least, int most) const {
   const int rank = shape(i).rank();
   if (rank >= least && rank <= most) return;
-  const std::string wanted = least == most ? std::to_string(least)
-                                           : std::to_string(least) + " to " + std::to_string(most);
-  fail("input " + std::to_string(i) + " must have rank " + wanted + ", found shape " + shape(i).str());
+  const std::string wanted =
+      least == most ? std::to_string(least) : std::to_string(least) + " to " + std::to_string(most);
+  fail("input " + std::to_string(i) + " must have rank " + wanted + ", found shape " +
+       shape(i).str());
 }
 
 void OpContext::expect_dtype(int i, std::initializer_list<DType> choices) const {
   if (std::find(choices.begin(), choices.end(), dtype(i)) != choices.end()) return;
   std::string names;
-  for (DType choice : choices) names += (names.empty() ? "" : ", ") + std::string(dtype_name(choice));
-  fail("input " + std::to_string(i) + " must be of " + names + ", found " + std::string(dtype_name(dtype(i))));
+  for (DType choice : choices)
+    names += (names.empty() ? "" : ", ") + std::string(dtype_name(choice));
+  fail("input " + std::to_string(i) + " must be of " + names + ", found " +
+       std::string(dtype_name(dtype(i))));
 }
 
 void OpContext::expect_same_dtype(int i, int j) const {

@@ -42,7 +42,9 @@ class OpContext {
   const Node& node() const { return node_; }
   int num_inputs() const { return static_cast<int>(inputs_.size()); }
   int num_outputs() const { return static_cast<int>(node_.outputs.size()); }
-  bool has_input(int i) const { return i < num_inputs() && inputs_[static_cast<std::size_t>(i)].present(); }
+  bool has_input(int i) const {
+    return i < num_inputs() && inputs_[static_cast<std::size_t>(i)].present();
+  }
   // Whether output i is named in the file; unnamed optional outputs need not be computed.
   bool has_output(int i) const {
     return i < num_outputs() && node_.outputs[static_cast<std::size_t>(i)] != kNoValue;
@@ -74,7 +76,8 @@ class OpContext {
   [[noreturn]] void fail(const std::string& message) const;
   // Throws UnsupportedError in the same form.
   [[noreturn]] void unsupported(const std::string& message) const;
-  // Checks with fail: the rank, that an input's dtype is one of those given, that all of them agree.
+  // Checks with fail: the rank, that an input's dtype is one of those given, that all of them
+  // agree.
   void expect_rank(int i, int least, int most) const;
   void expect_dtype(int i, std::initializer_list<DType> choices) const;
   void expect_same_dtype(int i, int j) const;
@@ -127,14 +130,20 @@ struct RunContext {
   Emitter* emitter = nullptr;
 
   template <class T>
-  const T* in(int i) const { return static_cast<const T*>(inputs[static_cast<std::size_t>(i)]); }
+  const T* in(int i) const {
+    return static_cast<const T*>(inputs[static_cast<std::size_t>(i)]);
+  }
   template <class T>
-  T* out(int i) const { return static_cast<T*>(outputs[static_cast<std::size_t>(i)]); }
+  T* out(int i) const {
+    return static_cast<T*>(outputs[static_cast<std::size_t>(i)]);
+  }
   bool has_in(int i) const {
-    return static_cast<std::size_t>(i) < inputs.size() && inputs[static_cast<std::size_t>(i)] != nullptr;
+    return static_cast<std::size_t>(i) < inputs.size() &&
+           inputs[static_cast<std::size_t>(i)] != nullptr;
   }
   bool has_out(int i) const {
-    return static_cast<std::size_t>(i) < outputs.size() && outputs[static_cast<std::size_t>(i)] != nullptr;
+    return static_cast<std::size_t>(i) < outputs.size() &&
+           outputs[static_cast<std::size_t>(i)] != nullptr;
   }
 };
 
@@ -175,9 +184,14 @@ class LowerContext : public OpContext {
  public:
   using SubgraphCompiler = std::function<std::shared_ptr<Callable>(const Subgraph&)>;
 
-  LowerContext(const Node& node, std::span<const ValueInfo> inputs, std::span<const ValueInfo> outputs,
-               const LowerOptions& options, WeightCache& cache, const SubgraphCompiler& compile)
-      : OpContext(node, inputs), outputs_(outputs), options_(options), cache_(cache), compile_(compile) {}
+  LowerContext(const Node& node, std::span<const ValueInfo> inputs,
+               std::span<const ValueInfo> outputs, const LowerOptions& options, WeightCache& cache,
+               const SubgraphCompiler& compile)
+      : OpContext(node, inputs),
+        outputs_(outputs),
+        options_(options),
+        cache_(cache),
+        compile_(compile) {}
 
   const ValueInfo& output(int i) const { return outputs_[static_cast<std::size_t>(i)]; }
   const Shape& out_shape(int i) const { return output(i).shape; }

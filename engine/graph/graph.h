@@ -25,7 +25,8 @@ inline constexpr ValueId kNoValue = -1;  // an optional input or output that is 
 // node, after its formal ones; the body takes them as inputs after its formal ones.
 struct Subgraph {
   std::shared_ptr<const Graph> graph;
-  std::vector<int> captured;  // for each input of `graph` past the formal ones: index in Node::inputs
+  std::vector<int>
+      captured;  // for each input of `graph` past the formal ones: index in Node::inputs
 };
 
 using Attribute =
@@ -63,13 +64,16 @@ struct Value {
 struct Graph {
   std::string name;
   std::vector<Value> values;
-  std::vector<Node> nodes;  // in an order in which each value is made before it is read
+  std::vector<Node> nodes;       // in an order in which each value is made before it is read
   std::vector<ValueId> inputs;   // what the caller gives; initialisers are not among these,
   std::vector<ValueId> outputs;  // but see `overridable`
-  std::vector<ValueId> overridable;  // initialisers that are also inputs: the caller may replace them
+  std::vector<ValueId>
+      overridable;  // initialisers that are also inputs: the caller may replace them
   std::map<std::string, std::string> metadata;  // producer, opset, documentation, custom entries
 
-  const std::string& value_name(ValueId id) const { return values[static_cast<std::size_t>(id)].name; }
+  const std::string& value_name(ValueId id) const {
+    return values[static_cast<std::size_t>(id)].name;
+  }
   Value& value(ValueId id) { return values[static_cast<std::size_t>(id)]; }
   const Value& value(ValueId id) const { return values[static_cast<std::size_t>(id)]; }
   ValueId add_value(Value value) {

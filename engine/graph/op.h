@@ -13,7 +13,15 @@
 namespace lanewise {
 
 enum class AttrType : std::uint8_t {
-  kInt, kFloat, kString, kInts, kFloats, kStrings, kTensor, kTensors, kGraph
+  kInt,
+  kFloat,
+  kString,
+  kInts,
+  kFloats,
+  kStrings,
+  kTensor,
+  kTensors,
+  kGraph
 };
 
 // One attribute of the schema. `fallback` is what attr_* returns when the node lacks it; an
@@ -39,7 +47,7 @@ enum class LayoutRule : std::uint8_t {
 struct OpDef {
   std::string_view domain = {};  // "" is ai.onnx
   std::string_view name = {};
-  std::string_view doc = {};  // one sentence, and the paper where there is one
+  std::string_view doc = {};           // one sentence, and the paper where there is one
   int min_inputs = 1, max_inputs = 1;  // max < 0: variadic
   int min_outputs = 1, max_outputs = 1;
   std::span<const AttrDef> attributes = {};

@@ -42,7 +42,8 @@ const OpDef* find_op(std::string_view domain, std::string_view name) {
 std::span<const OpDef* const> all_ops() { return sorted_ops(); }
 
 std::string op_name(const OpDef& op) {
-  return op.domain.empty() ? std::string(op.name) : std::string(op.domain) + ":" + std::string(op.name);
+  return op.domain.empty() ? std::string(op.name)
+                           : std::string(op.domain) + ":" + std::string(op.name);
 }
 
 }  // namespace lanewise

@@ -43,7 +43,8 @@ Tensor Tensor::copy() const {
 
 Tensor Tensor::reshaped(Shape shape) const {
   if (shape.elements() != elements_) {
-    throw ModelError("a tensor of shape " + shape_.str() + " does not fit the shape " + shape.str());
+    throw ModelError("a tensor of shape " + shape_.str() + " does not fit the shape " +
+                     shape.str());
   }
   return wrap(dtype_, std::move(shape), data_, owner_);
 }
@@ -59,7 +60,8 @@ std::vector<std::int64_t> Tensor::int_values() const {
   const bool ok = !is_floating(dtype_) && visit_scalar(dtype_, [&]<class T>(std::type_identity<T>) {
     const T* values = as<T>();
     result.reserve(static_cast<std::size_t>(elements_));
-    for (std::int64_t i = 0; i < elements_; ++i) result.push_back(static_cast<std::int64_t>(values[i]));
+    for (std::int64_t i = 0; i < elements_; ++i)
+      result.push_back(static_cast<std::int64_t>(values[i]));
   });
   if (!ok) {
     throw ModelError("expected integers, found a tensor of " + std::string(dtype_name(dtype_)));

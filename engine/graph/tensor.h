@@ -45,9 +45,13 @@ class Tensor {
   // Writable only for a tensor that allocate() made.
   void* mutable_data() { return const_cast<void*>(data_); }
   template <class T>
-  const T* as() const { return static_cast<const T*>(data_); }
+  const T* as() const {
+    return static_cast<const T*>(data_);
+  }
   template <class T>
-  T* mutable_as() { return static_cast<T*>(mutable_data()); }
+  T* mutable_as() {
+    return static_cast<T*>(mutable_data());
+  }
   const std::shared_ptr<const void>& owner() const { return owner_; }
 
   // The same content in memory of its own.

@@ -9,10 +9,10 @@ namespace lanewise::kernels {
 // alpha and beta are the ONNX operator's own attributes.
 enum class Activation : std::uint8_t {
   kNone,
-  kRelu,         // max(x, 0)
-  kLeakyRelu,    // x < 0 ? alpha x : x
-  kClip,         // min(max(x, alpha), beta)
-  kSigmoid,      // 1 / (1 + exp(-x))
+  kRelu,       // max(x, 0)
+  kLeakyRelu,  // x < 0 ? alpha x : x
+  kClip,       // min(max(x, alpha), beta)
+  kSigmoid,    // 1 / (1 + exp(-x))
   kTanh,
   kHardSigmoid,  // max(0, min(1, alpha x + beta))
   kHardSwish,    // x max(0, min(1, x / 6 + 0.5))
@@ -23,8 +23,8 @@ enum class Activation : std::uint8_t {
 
 // y = activation(x + bias[column] + residual[row, column])
 struct Epilogue {
-  const float* bias = nullptr;      // one per output column, or null
-  const float* residual = nullptr;  // same rows and columns as the output, or null
+  const float* bias = nullptr;       // one per output column, or null
+  const float* residual = nullptr;   // same rows and columns as the output, or null
   std::int64_t residual_stride = 0;  // elements between its rows
   Activation activation = Activation::kNone;
   float alpha = 0.0f, beta = 0.0f;

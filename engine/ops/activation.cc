@@ -18,13 +18,18 @@ Parameters parameters(const OpContext& c, Unary f) {
     case Unary::kSelu: return {c.attr_float("alpha"), c.attr_float("gamma")};
     case Unary::kHardSigmoid: return {c.attr_float("alpha"), c.attr_float("beta")};
     case Unary::kShrink: return {c.attr_float("lambd"), c.attr_float("bias")};
-    case Unary::kLeakyRelu: case Unary::kElu: case Unary::kCelu: case Unary::kThresholdedRelu:
+    case Unary::kLeakyRelu:
+    case Unary::kElu:
+    case Unary::kCelu:
+    case Unary::kThresholdedRelu:
     case Unary::kSwish: return {c.attr_float("alpha"), 0.0f};
     default: return {};
   }
 }
 
-double sigmoid(double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }
+double sigmoid(double x) {
+  return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x));
+}
 double softplus(double x) { return std::log1p(std::exp(-std::abs(x))) + (x < 0 ? 0 : x); }
 double clamp_unit(double x) { return x < 0 ? 0 : (x > 1 ? 1 : x); }
 
@@ -83,11 +88,13 @@ void infer_gelu(InferContext& c) {
 }
 
 Step lower_gelu(LowerContext& c) {
-  return c.attr_string("approximate") == "tanh" ? lower_float<Unary::kGeluTanh>(c) : lower_float<Unary::kGelu>(c);
+  return c.attr_string("approximate") == "tanh" ? lower_float<Unary::kGeluTanh>(c)
+                                                : lower_float<Unary::kGelu>(c);
 }
 
 void infer_celu(InferContext& c) {
-  if (c.attr_float("alpha") == 0.0f) c.fail("attribute 'alpha' is 0, expected another number: it divides");
+  if (c.attr_float("alpha") == 0.0f)
+    c.fail("attribute 'alpha' is 0, expected another number: it divides");
   infer_map<kFloats>(c);
 }
 
@@ -107,7 +114,8 @@ void infer_clip(InferContext& c) {
 template <class T>
 Step clip_step(const LowerContext& c) {
   const std::int64_t n = c.out_shape(0).elements();
-  const kernels::UnaryRun kernel = kernels::eltwise_unary(c.isa()).run[static_cast<int>(Unary::kClip)];
+  const kernels::UnaryRun kernel =
+      kernels::eltwise_unary(c.isa()).run[static_cast<int>(Unary::kClip)];
   using Limits = std::numeric_limits<T>;
   Step step;
   step.run = [n, kernel](const RunContext& run) {
@@ -143,33 +151,44 @@ constexpr AttrDef float_attr(std::string_view name, float value, std::string_vie
 }
 constexpr AttrDef kLeakyReluAttrs[] = {float_attr("alpha", 0.01f, "slope below zero")};
 constexpr AttrDef kEluAttrs[] = {float_attr("alpha", 1.0f, "minus the limit at minus infinity")};
-constexpr AttrDef kSeluAttrs[] = {float_attr("alpha", 1.67326319217681884765625f, "as in Elu"),
-                                  float_attr("gamma", 1.05070102214813232421875f, "scale of all results")};
+constexpr AttrDef kSeluAttrs[] = {
+    float_attr("alpha", 1.67326319217681884765625f, "as in Elu"),
+    float_attr("gamma", 1.05070102214813232421875f, "scale of all results")};
 constexpr AttrDef kHardSigmoidAttrs[] = {float_attr("alpha", 0.2f, "slope"),
                                          float_attr("beta", 0.5f, "value at zero")};
 constexpr AttrDef kThresholdedReluAttrs[] = {float_attr("alpha", 1.0f, "the threshold")};
-constexpr AttrDef kShrinkAttrs[] = {float_attr("lambd", 0.5f, "half the width of the interval that gives 0"),
-                                    float_attr("bias", 0.0f, "what moves the rest toward 0")};
+constexpr AttrDef kShrinkAttrs[] = {
+    float_attr("lambd", 0.5f, "half the width of the interval that gives 0"),
+    float_attr("bias", 0.0f, "what moves the rest toward 0")};
 constexpr AttrDef kSwishAttrs[] = {float_attr("alpha", 1.0f, "factor inside the sigmoid")};
-constexpr AttrDef kGeluAttrs[] = {{.name = "approximate", .type = AttrType::kString,
-                                   .doc = "'none' (erf) or 'tanh'", .string_default = "none"}};
+constexpr AttrDef kGeluAttrs[] = {{.name = "approximate",
+                                   .type = AttrType::kString,
+                                   .doc = "'none' (erf) or 'tanh'",
+                                   .string_default = "none"}};
 
 // An activation of `types` without shape rules of its own.
-constexpr OpDef activation(std::string_view name, std::string_view doc, Step (*lower)(LowerContext&),
-                           std::span<const AttrDef> attributes = {},
+constexpr OpDef activation(std::string_view name, std::string_view doc,
+                           Step (*lower)(LowerContext&), std::span<const AttrDef> attributes = {},
                            void (*infer)(InferContext&) = infer_map<kFloats>) {
-  return {.name = name, .doc = doc, .attributes = attributes, .infer = infer, .lower = lower,
-          .layout = LayoutRule::kFollow, .inplace = 1};
+  return {.name = name,
+          .doc = doc,
+          .attributes = attributes,
+          .infer = infer,
+          .lower = lower,
+          .layout = LayoutRule::kFollow,
+          .inplace = 1};
 }
 
 constexpr OpDef kOps[] = {
     activation("Relu", "max(x, 0).", lower_number<Unary::kRelu>, {}, infer_map<kFloats | kSigned>),
-    activation("LeakyRelu", "x, or alpha x below zero.", lower_float<Unary::kLeakyRelu>, kLeakyReluAttrs),
-    activation("Elu", "x, or alpha (exp(x) - 1) below zero (Clevert et al. 2016).", lower_float<Unary::kElu>,
-               kEluAttrs),
-    activation("Selu", "gamma times Elu (Klambauer et al. 2017).", lower_float<Unary::kSelu>, kSeluAttrs),
-    activation("Celu", "x, or alpha (exp(x / alpha) - 1) below zero (Barron 2017).", lower_float<Unary::kCelu>,
-               kEluAttrs, infer_celu),
+    activation("LeakyRelu", "x, or alpha x below zero.", lower_float<Unary::kLeakyRelu>,
+               kLeakyReluAttrs),
+    activation("Elu", "x, or alpha (exp(x) - 1) below zero (Clevert et al. 2016).",
+               lower_float<Unary::kElu>, kEluAttrs),
+    activation("Selu", "gamma times Elu (Klambauer et al. 2017).", lower_float<Unary::kSelu>,
+               kSeluAttrs),
+    activation("Celu", "x, or alpha (exp(x / alpha) - 1) below zero (Barron 2017).",
+               lower_float<Unary::kCelu>, kEluAttrs, infer_celu),
     activation("Sigmoid", "1 / (1 + exp(-x)).", lower_float<Unary::kSigmoid>),
     activation("Tanh", "Hyperbolic tangent.", lower_float<Unary::kTanh>),
     activation("HardSigmoid", "max(0, min(1, alpha x + beta)).", lower_float<Unary::kHardSigmoid>,
@@ -178,17 +197,22 @@ constexpr OpDef kOps[] = {
                lower_float<Unary::kHardSwish>),
     activation("Softplus", "log(1 + exp(x)).", lower_float<Unary::kSoftplus>),
     activation("Softsign", "x / (1 + |x|).", lower_float<Unary::kSoftsign>),
-    activation("Gelu", "x times the normal distribution function of x (Hendrycks & Gimpel 2016).", lower_gelu,
-               kGeluAttrs, infer_gelu),
+    activation("Gelu", "x times the normal distribution function of x (Hendrycks & Gimpel 2016).",
+               lower_gelu, kGeluAttrs, infer_gelu),
     activation("Mish", "x tanh(softplus(x)) (Misra 2019).", lower_float<Unary::kMish>),
     activation("ThresholdedRelu", "x above alpha, else 0.", lower_float<Unary::kThresholdedRelu>,
                kThresholdedReluAttrs),
-    activation("Shrink", "x moved toward 0 by bias, or 0 where |x| <= lambd.", lower_number<Unary::kShrink>,
-               kShrinkAttrs, infer_map<kNumbers>),
-    activation("Swish", "x sigmoid(alpha x) (Ramachandran et al. 2017).", lower_float<Unary::kSwish>,
-               kSwishAttrs),
-    {.name = "Clip", .doc = "min(max(x, least), most), with the bounds as optional inputs.", .max_inputs = 3,
-     .infer = infer_clip, .lower = lower_clip, .layout = LayoutRule::kFollow, .inplace = 1},
+    activation("Shrink", "x moved toward 0 by bias, or 0 where |x| <= lambd.",
+               lower_number<Unary::kShrink>, kShrinkAttrs, infer_map<kNumbers>),
+    activation("Swish", "x sigmoid(alpha x) (Ramachandran et al. 2017).",
+               lower_float<Unary::kSwish>, kSwishAttrs),
+    {.name = "Clip",
+     .doc = "min(max(x, least), most), with the bounds as optional inputs.",
+     .max_inputs = 3,
+     .infer = infer_clip,
+     .lower = lower_clip,
+     .layout = LayoutRule::kFollow,
+     .inplace = 1},
 };
 
 }  // namespace

@@ -32,12 +32,15 @@ void infer_arg(InferContext& c) {
   if (c.shape(0).rank() == 0) c.fail("input must have at least one dimension, found a scalar");
   const int axis = c.attr_axis(c.shape(0).rank());
   if (c.shape(0)[axis] == 0) {
-    c.fail("axis " + std::to_string(axis) + " of shape " + c.shape(0).str() + " is empty: no element is the extreme");
+    c.fail("axis " + std::to_string(axis) + " of shape " + c.shape(0).str() +
+           " is empty: no element is the extreme");
   }
   Shape out;
   for (int i = 0; i < c.shape(0).rank(); ++i) {
-    if (i != axis) out.push_back(c.shape(0)[i]);
-    else if (c.attr_int("keepdims") != 0) out.push_back(1);
+    if (i != axis)
+      out.push_back(c.shape(0)[i]);
+    else if (c.attr_int("keepdims") != 0)
+      out.push_back(1);
   }
   c.set_output(0, DType::kInt64, out);
 }
@@ -53,8 +56,8 @@ bool replaces(T v, T b, bool last) {
 
 // Groups [begin, end) side by side: each element is compared as memory has it.
 template <class T, bool greatest>
-void extremes(const void* input, const Split& s, std::int64_t o, std::int64_t begin, std::int64_t end, bool last,
-              std::int64_t* out) {
+void extremes(const void* input, const Split& s, std::int64_t o, std::int64_t begin,
+              std::int64_t end, bool last, std::int64_t* out) {
   const T* x = static_cast<const T*>(input) + o * s.n * s.inner;
   out += o * s.inner;
   constexpr std::int64_t kChunk = 256;
@@ -101,8 +104,8 @@ void infer_topk(InferContext& c) {
   const int axis = c.attr_axis(c.shape(0).rank());
   const std::vector<std::int64_t> k = c.need_ints(1);
   if (k.size() != 1 || k[0] < 0 || k[0] > c.shape(0)[axis]) {
-    c.fail("k must be one number from 0 to " + std::to_string(c.shape(0)[axis]) + ", the size of axis " +
-           std::to_string(axis) + ", found " + Shape(k).str());
+    c.fail("k must be one number from 0 to " + std::to_string(c.shape(0)[axis]) +
+           ", the size of axis " + std::to_string(axis) + ", found " + Shape(k).str());
   }
   Shape out = c.shape(0);
   out[axis] = k[0];
@@ -140,18 +143,23 @@ Step topk_step(const LowerContext& c) {
   const bool largest = c.attr_int("largest") != 0;
   const int threads = c.threads();
   Step step;
-  step.scratch_bytes = static_cast<std::size_t>(checked_multiply(k, threads)) * sizeof(std::int64_t);
+  step.scratch_bytes =
+      static_cast<std::size_t>(checked_multiply(k, threads)) * sizeof(std::int64_t);
   step.run = [=](const RunContext& run) {
-    parallel_tasks(s.n * s.outer * s.inner < kGrain ? 1 : run.threads, s.outer * s.inner, [&](std::int64_t group, int thread) {
-      std::int64_t* positions = reinterpret_cast<std::int64_t*>(run.scratch) + thread * k;
-      const T* x = run.in<T>(0) + group / s.inner * s.n * s.inner + group % s.inner;
-      best_first(x, s.n, s.inner, k, largest, positions);
-      const std::int64_t at = group / s.inner * k * s.inner + group % s.inner;
-      for (std::int64_t j = 0; j < k; ++j) {
-        if (run.has_out(0)) run.out<T>(0)[at + j * s.inner] = x[positions[j] * s.inner];
-        if (run.has_out(1)) run.out<std::int64_t>(1)[at + j * s.inner] = positions[j];
-      }
-    });
+    parallel_tasks(s.n * s.outer * s.inner < kGrain ? 1 : run.threads, s.outer * s.inner,
+                   [&](std::int64_t group, int thread) {
+                     std::int64_t* positions =
+                         reinterpret_cast<std::int64_t*>(run.scratch) + thread * k;
+                     const T* x = run.in<T>(0) + group / s.inner * s.n * s.inner + group % s.inner;
+                     best_first(x, s.n, s.inner, k, largest, positions);
+                     const std::int64_t at = group / s.inner * k * s.inner + group % s.inner;
+                     for (std::int64_t j = 0; j < k; ++j) {
+                       if (run.has_out(0))
+                         run.out<T>(0)[at + j * s.inner] = x[positions[j] * s.inner];
+                       if (run.has_out(1))
+                         run.out<std::int64_t>(1)[at + j * s.inner] = positions[j];
+                     }
+                   });
   };
   step.algorithm = "heap";
   return step;
@@ -165,22 +173,46 @@ Step lower_topk(LowerContext& c) {
 
 constexpr AttrDef kArgAttrs[] = {
     {.name = "axis", .type = AttrType::kInt, .doc = "the dimension that is searched"},
-    {.name = "keepdims", .type = AttrType::kInt, .doc = "1: it stays, with size 1", .int_default = 1},
-    {.name = "select_last_index", .type = AttrType::kInt, .doc = "1: the last of equal elements, not the first"}};
-constexpr AttrDef kTopKAttrs[] = {
-    {.name = "axis", .type = AttrType::kInt, .doc = "the dimension that is sorted", .int_default = -1},
-    {.name = "largest", .type = AttrType::kInt, .doc = "1: the greatest elements, 0: the least", .int_default = 1},
-    {.name = "sorted", .type = AttrType::kInt, .doc = "0 allows any order; results are sorted anyway",
-     .int_default = 1}};
+    {.name = "keepdims",
+     .type = AttrType::kInt,
+     .doc = "1: it stays, with size 1",
+     .int_default = 1},
+    {.name = "select_last_index",
+     .type = AttrType::kInt,
+     .doc = "1: the last of equal elements, not the first"}};
+constexpr AttrDef kTopKAttrs[] = {{.name = "axis",
+                                   .type = AttrType::kInt,
+                                   .doc = "the dimension that is sorted",
+                                   .int_default = -1},
+                                  {.name = "largest",
+                                   .type = AttrType::kInt,
+                                   .doc = "1: the greatest elements, 0: the least",
+                                   .int_default = 1},
+                                  {.name = "sorted",
+                                   .type = AttrType::kInt,
+                                   .doc = "0 allows any order; results are sorted anyway",
+                                   .int_default = 1}};
 
 constexpr OpDef kOps[] = {
-    {.name = "ArgMax", .doc = "Position of the greatest element along an axis.", .attributes = kArgAttrs,
-     .infer = infer_arg, .lower = lower_arg<true>},
-    {.name = "ArgMin", .doc = "Position of the least element along an axis.", .attributes = kArgAttrs,
-     .infer = infer_arg, .lower = lower_arg<false>},
-    {.name = "TopK", .doc = "The k greatest or least elements along an axis, and their positions.",
-     .min_inputs = 2, .max_inputs = 2, .min_outputs = 1, .max_outputs = 2, .attributes = kTopKAttrs,
-     .infer = infer_topk, .lower = lower_topk},
+    {.name = "ArgMax",
+     .doc = "Position of the greatest element along an axis.",
+     .attributes = kArgAttrs,
+     .infer = infer_arg,
+     .lower = lower_arg<true>},
+    {.name = "ArgMin",
+     .doc = "Position of the least element along an axis.",
+     .attributes = kArgAttrs,
+     .infer = infer_arg,
+     .lower = lower_arg<false>},
+    {.name = "TopK",
+     .doc = "The k greatest or least elements along an axis, and their positions.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .min_outputs = 1,
+     .max_outputs = 2,
+     .attributes = kTopKAttrs,
+     .infer = infer_topk,
+     .lower = lower_topk},
 };
 
 }  // namespace

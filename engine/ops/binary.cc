@@ -10,9 +10,10 @@ using kernels::Binary;
 Step lower_mod(LowerContext& c) {
   const std::size_t size = dtype_size(c.dtype(0));
   const bool truncated = c.attr_int("fmod") != 0;
-  return binary_rows_step(
-      c, truncated ? typed_rows<TruncatedModFunction>(c.dtype(0)) : typed_rows<FlooredModFunction>(c.dtype(0)),
-      {size, size, size});
+  return binary_rows_step(c,
+                          truncated ? typed_rows<TruncatedModFunction>(c.dtype(0))
+                                    : typed_rows<FlooredModFunction>(c.dtype(0)),
+                          {size, size, size});
 }
 
 void infer_pow(InferContext& c) {
@@ -29,10 +30,11 @@ void infer_pow(InferContext& c) {
 // x^2, which normalisation layers spell as Pow, is worth its own path: pow takes 20 times as long.
 Step lower_pow_float32(const LowerContext& c) {
   const Tensor* exponent = c.content(1);
-  const bool square = exponent != nullptr && exponent->elements() == 1 && *exponent->as<float>() == 2.0f &&
-                      c.out_shape(0) == c.shape(0);
+  const bool square = exponent != nullptr && exponent->elements() == 1 &&
+                      *exponent->as<float>() == 2.0f && c.out_shape(0) == c.shape(0);
   if (!square) return binary_step<float, float, float, PowFunction>(c);
-  const kernels::BinaryRun multiply = kernels::eltwise_binary(c.isa()).run[static_cast<int>(Binary::kMul)];
+  const kernels::BinaryRun multiply =
+      kernels::eltwise_binary(c.isa()).run[static_cast<int>(Binary::kMul)];
   const std::int64_t n = c.out_shape(0).elements();
   Step step;
   step.run = [multiply, n](const RunContext& run) {
@@ -52,7 +54,8 @@ Step converting_pow(const LowerContext& c, RowsRun rows) {
   const ElementSizes sizes{dtype_size(c.dtype(0)), sizeof(U), dtype_size(c.dtype(0))};
   Step step;
   step.scratch_bytes = static_cast<std::size_t>(n) * sizeof(U);
-  step.run = [n, rows, sizes, type = c.dtype(1), loop = broadcast_loop(c, {0, 1})](const RunContext& run) {
+  step.run = [n, rows, sizes, type = c.dtype(1),
+              loop = broadcast_loop(c, {0, 1})](const RunContext& run) {
     U* exponents = reinterpret_cast<U*>(run.scratch);
     visit_number(type, [&]<class V>(std::type_identity<V>) {
       const V* given = run.in<V>(1);
@@ -85,14 +88,23 @@ void infer_prelu(InferContext& c) {
   infer_same(c);
 }
 
-constexpr AttrDef kModAttrs[] = {{.name = "fmod", .type = AttrType::kInt,
+constexpr AttrDef kModAttrs[] = {{.name = "fmod",
+                                  .type = AttrType::kInt,
                                   .doc = "1: the sign of the dividend; 0: of the divisor"}};
 
 constexpr OpDef binary(std::string_view name, std::string_view doc, Step (*lower)(LowerContext&),
-                       std::uint32_t inplace = 3, void (*infer)(InferContext&) = infer_binary<kNumbers>,
+                       std::uint32_t inplace = 3,
+                       void (*infer)(InferContext&) = infer_binary<kNumbers>,
                        std::span<const AttrDef> attributes = {}) {
-  return {.name = name, .doc = doc, .min_inputs = 2, .max_inputs = 2, .attributes = attributes,
-          .infer = infer, .lower = lower, .layout = LayoutRule::kFollow, .inplace = inplace};
+  return {.name = name,
+          .doc = doc,
+          .min_inputs = 2,
+          .max_inputs = 2,
+          .attributes = attributes,
+          .infer = infer,
+          .lower = lower,
+          .layout = LayoutRule::kFollow,
+          .inplace = inplace};
 }
 
 constexpr OpDef kOps[] = {
@@ -101,9 +113,10 @@ constexpr OpDef kOps[] = {
     binary("Mul", "a b; integers wrap around.", lower_arithmetic<MulFunction, Binary::kMul>),
     binary("Div", "a / b; integers truncate toward zero, and give 0 for b = 0.",
            lower_arithmetic<DivFunction, Binary::kDiv>),
-    binary("Mod", "The remainder of a / b; integers give 0 for b = 0.", lower_mod, 3, infer_binary<kNumbers>,
-           kModAttrs),
-    binary("Pow", "Base to the power of the exponent, in the base's type.", lower_pow, 1, infer_pow),
+    binary("Mod", "The remainder of a / b; integers give 0 for b = 0.", lower_mod, 3,
+           infer_binary<kNumbers>, kModAttrs),
+    binary("Pow", "Base to the power of the exponent, in the base's type.", lower_pow, 1,
+           infer_pow),
     binary("PRelu", "x, or slope x below zero (He et al. 2015).",
            lower_arithmetic<PReluFunction, Binary::kPRelu>, 1, infer_prelu),
 };

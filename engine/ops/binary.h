@@ -1,5 +1,5 @@
-// Steps of two broadcast operands, for any types and function object. Loops over blocks, threads and
-// broadcasting are written once for bytes (eltwise.cc); here stands what depends on the types.
+// Steps of two broadcast operands, for any types and function object. Loops over blocks, threads
+// and broadcasting are written once for bytes (eltwise.cc); here stands what depends on the types.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +32,8 @@ void run_rows(const BinaryRows& t) {
   constexpr std::int64_t kTile = 256;
   if (t.a_col == 1 && t.b_col == 1) {
     for (std::int64_t row = 0; row < t.rows; ++row) {
-      run_dense<A, B, R, F>(static_cast<const A*>(t.a) + row * t.a_row, static_cast<const B*>(t.b) + row * t.b_row,
+      run_dense<A, B, R, F>(static_cast<const A*>(t.a) + row * t.a_row,
+                            static_cast<const B*>(t.b) + row * t.b_row,
                             static_cast<R*>(t.y) + row * t.cols, t.cols);
     }
     return;
@@ -45,7 +46,8 @@ void run_rows(const BinaryRows& t) {
     R* y = static_cast<R*>(t.y) + row * t.cols;
     for (std::int64_t i = 0; i < t.cols; i += kTile) {
       const std::int64_t n = std::min(kTile, t.cols - i);
-      run_dense<A, B, R, F>(adjacent(a, t.a_col, i, n, a_tile), adjacent(b, t.b_col, i, n, b_tile), y + i, n);
+      run_dense<A, B, R, F>(adjacent(a, t.a_col, i, n, a_tile), adjacent(b, t.b_col, i, n, b_tile),
+                            y + i, n);
     }
   }
 }
@@ -76,15 +78,18 @@ RowsRun wrapping_rows(DType type) {
   }
   RowsRun result = nullptr;
   visit_number(type, [&]<class T>(std::type_identity<T>) {
-    if constexpr (!std::is_signed_v<T> || std::is_floating_point_v<T>) result = run_rows<T, T, T, F>;
+    if constexpr (!std::is_signed_v<T> || std::is_floating_point_v<T>)
+      result = run_rows<T, T, T, F>;
   });
   return result;
 }
 
 template <class F>
 RowsRun arithmetic_rows(DType type) {
-  if constexpr (F::kWraps) return wrapping_rows<F>(type);
-  else return typed_rows<F>(type);
+  if constexpr (F::kWraps)
+    return wrapping_rows<F>(type);
+  else
+    return typed_rows<F>(type);
 }
 
 // T op T -> T, float32 by the kernel.

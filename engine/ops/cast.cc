@@ -27,11 +27,14 @@ float round_to_odd(double x) {
 
 template <class To, class From>
 To convert(From x) {
-  if constexpr (kHalf<From>) return convert<To>(static_cast<float>(x));
-  else if constexpr (std::is_same_v<To, bool>) return x != From{0};
+  if constexpr (kHalf<From>)
+    return convert<To>(static_cast<float>(x));
+  else if constexpr (std::is_same_v<To, bool>)
+    return x != From{0};
   else if constexpr (kHalf<To> && sizeof(From) >= 4 && !std::is_same_v<From, float>) {
     return To(round_to_odd(static_cast<double>(x)));
-  } else if constexpr (kHalf<To>) return To(static_cast<float>(x));
+  } else if constexpr (kHalf<To>)
+    return To(static_cast<float>(x));
   else if constexpr (std::is_same_v<From, float> && std::is_integral_v<To> && sizeof(To) <= 2) {
     constexpr float kLeast = std::numeric_limits<To>::min(), kMost = std::numeric_limits<To>::max();
     const float low = x < kLeast ? kLeast : x;  // clamped first: no branches, so that it vectorises
@@ -39,7 +42,8 @@ To convert(From x) {
     return static_cast<To>(static_cast<std::int32_t>(x == x ? both : 0.0f));
   } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
     return saturate_cast<To>(static_cast<double>(x));
-  } else return static_cast<To>(x);
+  } else
+    return static_cast<To>(x);
 }
 
 using Convert = void (*)(const void* in, void* out, std::int64_t n);
@@ -70,14 +74,16 @@ void infer_to(InferContext& c, DType to) {
   }
   const std::string_view mode = c.attr_string("round_mode");
   if (mode != "up" && mode != "down" && mode != "nearest") {
-    c.fail("attribute 'round_mode' is '" + std::string(mode) + "', expected 'up', 'down' or 'nearest'");
+    c.fail("attribute 'round_mode' is '" + std::string(mode) +
+           "', expected 'up', 'down' or 'nearest'");
   }
   c.set_output(0, to, c.shape(0));
 }
 
 DType target(const OpContext& c) {
   const std::int64_t code = c.attr_int("to");
-  if (!is_dtype(code)) c.fail("attribute 'to' is " + std::to_string(code) + ", expected a TensorProto data type");
+  if (!is_dtype(code))
+    c.fail("attribute 'to' is " + std::to_string(code) + ", expected a TensorProto data type");
   return static_cast<DType>(code);
 }
 
@@ -100,17 +106,22 @@ Step plain_cast(Convert f, DType from, DType to, std::int64_t n) {
 
 // Small types go through float, which holds all their values.
 Step small_cast(DType from, DType to, std::int64_t n, SmallRounding rounding) {
-  const Convert widen = find_convert(from, DType::kFloat32), narrow = find_convert(DType::kFloat32, to);
+  const Convert widen = find_convert(from, DType::kFloat32),
+                narrow = find_convert(DType::kFloat32, to);
   Step step;
   step.run = [=, in_size = dtype_size(from), out_size = dtype_size(to)](const RunContext& run) {
     const std::byte* x = run.in<std::byte>(0);
     std::byte* y = run.out<std::byte>(0);
     for (std::int64_t i = 0; i < n; ++i, x += in_size, y += out_size) {
       float value = 0.0f;
-      if (is_small(from)) value = decode_small(from, static_cast<std::uint8_t>(*x));
-      else widen(x, &value, 1);
-      if (is_small(to)) *y = static_cast<std::byte>(encode_small(to, value, rounding));
-      else narrow(&value, y, 1);
+      if (is_small(from))
+        value = decode_small(from, static_cast<std::uint8_t>(*x));
+      else
+        widen(x, &value, 1);
+      if (is_small(to))
+        *y = static_cast<std::byte>(encode_small(to, value, rounding));
+      else
+        narrow(&value, y, 1);
     }
   };
   step.algorithm = "through float";
@@ -129,10 +140,12 @@ Step from_text(DType to, std::int64_t n, const std::string& node) {
       for (std::int64_t i = 0; i < n; ++i) {
         const std::optional<TextNumber> number = parse_number(x[i]);
         if (!number) {
-          throw ModelError("node '" + node + "' (Cast): the string '" + x[i].substr(0, 40) +
-                           "' is not a number; expected a form like '3.14', '1e-5', 'INF' or 'NaN'");
+          throw ModelError(
+              "node '" + node + "' (Cast): the string '" + x[i].substr(0, 40) +
+              "' is not a number; expected a form like '3.14', '1e-5', 'INF' or 'NaN'");
         }
-        run.out<To>(0)[i] = number->integral ? convert<To>(number->integer) : convert<To>(number->real);
+        run.out<To>(0)[i] =
+            number->integral ? convert<To>(number->integer) : convert<To>(number->real);
       }
     });
   };
@@ -144,7 +157,8 @@ Step to_text(DType from, std::int64_t n) {
   Step step;
   step.run = [=](const RunContext& run) {
     visit_scalar(from, [&]<class From>(std::type_identity<From>) {
-      for (std::int64_t i = 0; i < n; ++i) run.out<std::string>(0)[i] = number_text(run.in<From>(0)[i]);
+      for (std::int64_t i = 0; i < n; ++i)
+        run.out<std::string>(0)[i] = number_text(run.in<From>(0)[i]);
     });
   };
   step.algorithm = "text";
@@ -157,7 +171,8 @@ Step lower_cast(LowerContext& c) {
   const bool text = from == DType::kString || to == DType::kString;
   if (text && (is_small(from) || is_small(to))) {
     c.unsupported("conversion between strings and " +
-                  std::string(dtype_name(from == DType::kString ? to : from)) + "; cast to float32 in between");
+                  std::string(dtype_name(from == DType::kString ? to : from)) +
+                  "; cast to float32 in between");
   }
   if (from == DType::kString) return from_text(to, n, c.node().name);
   if (to == DType::kString) return to_text(from, n);
@@ -169,14 +184,17 @@ Step lower_cast(LowerContext& c) {
 
 void infer_bit_cast(InferContext& c) {
   const DType to = target(c);
-  if (dtype_size(to) != dtype_size(c.dtype(0)) || to == DType::kString || c.dtype(0) == DType::kString) {
-    c.fail("type " + std::string(dtype_name(c.dtype(0))) + " has not the size of " + std::string(dtype_name(to)));
+  if (dtype_size(to) != dtype_size(c.dtype(0)) || to == DType::kString ||
+      c.dtype(0) == DType::kString) {
+    c.fail("type " + std::string(dtype_name(c.dtype(0))) + " has not the size of " +
+           std::string(dtype_name(to)));
   }
   c.set_output(0, to, c.shape(0));
 }
 
 Step lower_bit_cast(LowerContext& c) {
-  const std::size_t bytes = static_cast<std::size_t>(c.shape(0).elements()) * dtype_size(c.dtype(0));
+  const std::size_t bytes =
+      static_cast<std::size_t>(c.shape(0).elements()) * dtype_size(c.dtype(0));
   Step step;
   step.run = [bytes](const RunContext& run) {
     if (bytes != 0) std::memcpy(run.out<std::byte>(0), run.in<std::byte>(0), bytes);
@@ -185,24 +203,45 @@ Step lower_bit_cast(LowerContext& c) {
   return step;
 }
 
-constexpr AttrDef kTo = {.name = "to", .type = AttrType::kInt, .doc = "TensorProto data type of the result",
+constexpr AttrDef kTo = {.name = "to",
+                         .type = AttrType::kInt,
+                         .doc = "TensorProto data type of the result",
                          .required = true};
-constexpr AttrDef kSaturate = {.name = "saturate", .type = AttrType::kInt,
-                               .doc = "1: what an 8-bit float cannot hold becomes its largest value; 0: infinity or NaN",
-                               .int_default = 1};
-constexpr AttrDef kRoundMode = {.name = "round_mode", .type = AttrType::kString,
-                                .doc = "for float8e8m0: 'up', 'down' or 'nearest'", .string_default = "up"};
+constexpr AttrDef kSaturate = {
+    .name = "saturate",
+    .type = AttrType::kInt,
+    .doc = "1: what an 8-bit float cannot hold becomes its largest value; 0: infinity or NaN",
+    .int_default = 1};
+constexpr AttrDef kRoundMode = {.name = "round_mode",
+                                .type = AttrType::kString,
+                                .doc = "for float8e8m0: 'up', 'down' or 'nearest'",
+                                .string_default = "up"};
 constexpr AttrDef kCastAttrs[] = {kTo, kSaturate, kRoundMode};
 constexpr AttrDef kCastLikeAttrs[] = {kSaturate, kRoundMode};
 constexpr AttrDef kBitCastAttrs[] = {kTo};
 
 constexpr OpDef kOps[] = {
-    {.name = "Cast", .doc = "The elements in another type.", .attributes = kCastAttrs, .infer = infer_cast,
-     .lower = lower_cast, .layout = LayoutRule::kFollow, .any_float = true},
-    {.name = "CastLike", .doc = "The elements in the type of another tensor.", .min_inputs = 2, .max_inputs = 2,
-     .attributes = kCastLikeAttrs, .infer = infer_cast_like, .lower = lower_cast, .any_float = true},
-    {.name = "BitCast", .doc = "The same bits as another type of the same size.", .attributes = kBitCastAttrs,
-     .infer = infer_bit_cast, .lower = lower_bit_cast, .any_float = true},
+    {.name = "Cast",
+     .doc = "The elements in another type.",
+     .attributes = kCastAttrs,
+     .infer = infer_cast,
+     .lower = lower_cast,
+     .layout = LayoutRule::kFollow,
+     .any_float = true},
+    {.name = "CastLike",
+     .doc = "The elements in the type of another tensor.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .attributes = kCastLikeAttrs,
+     .infer = infer_cast_like,
+     .lower = lower_cast,
+     .any_float = true},
+    {.name = "BitCast",
+     .doc = "The same bits as another type of the same size.",
+     .attributes = kBitCastAttrs,
+     .infer = infer_bit_cast,
+     .lower = lower_bit_cast,
+     .any_float = true},
 };
 
 }  // namespace

@@ -28,7 +28,9 @@ std::string shortest_half(Half x) {
   const float value = x;
   for (int digits = 0; digits < 6 && std::isfinite(value); ++digits) {
     char buffer[32];
-    const char* end = std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::scientific, digits).ptr;
+    const char* end =
+        std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::scientific, digits)
+            .ptr;
     float rounded = 0.0f;
     std::from_chars(buffer, end, rounded);
     if (Half(rounded).bits == x.bits) return decimal(rounded);
@@ -56,11 +58,13 @@ std::optional<TextNumber> parse_number(std::string_view text) {
     number.integral = true;
     return number;
   }
-  const auto real = std::from_chars(text.data(), end, number.real);  // knows inf and nan in any case
+  const auto real =
+      std::from_chars(text.data(), end, number.real);  // knows inf and nan in any case
   if (real.ptr != end) return std::nullopt;
   if (real.ec == std::errc::result_out_of_range) {
     // Too large or too small for double: the exponent's sign tells which.
-    const bool tiny = text.find("e-") != std::string_view::npos || text.find("E-") != std::string_view::npos ||
+    const bool tiny = text.find("e-") != std::string_view::npos ||
+                      text.find("E-") != std::string_view::npos ||
                       text.substr(text[0] == '-' ? 1 : 0).starts_with("0.");
     number.real = tiny ? 0.0 : std::numeric_limits<double>::infinity();
     if (text[0] == '-') number.real = -number.real;

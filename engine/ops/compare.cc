@@ -30,9 +30,11 @@ template <class F>
 Step lower_swapped(LowerContext& c) {
   const std::size_t size = dtype_size(c.dtype(0));
   Step step;
-  step.run = [loop = broadcast_loop(c, {1, 0}), f = comparison_rows<F>(c.dtype(0)), size](const RunContext& run) {
+  step.run = [loop = broadcast_loop(c, {1, 0}), f = comparison_rows<F>(c.dtype(0)),
+              size](const RunContext& run) {
     parallel_for(run.threads, loop.elements, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      run_part(loop, f, {size, size, 1}, run.in<void>(1), run.in<void>(0), run.out<void>(0), begin, end);
+      run_part(loop, f, {size, size, 1}, run.in<void>(1), run.in<void>(0), run.out<void>(0), begin,
+               end);
     });
   };
   step.algorithm = "broadcast";
@@ -42,7 +44,8 @@ Step lower_swapped(LowerContext& c) {
 Step lower_equal(LowerContext& c) {
   switch (c.dtype(0)) {
     case DType::kString: return binary_step<std::string, std::string, bool, EqualFunction>(c);
-    case DType::kInt8: case DType::kBool: return binary_step<std::uint8_t, std::uint8_t, bool, EqualFunction>(c);
+    case DType::kInt8:
+    case DType::kBool: return binary_step<std::uint8_t, std::uint8_t, bool, EqualFunction>(c);
     case DType::kInt16: return binary_step<std::uint16_t, std::uint16_t, bool, EqualFunction>(c);
     case DType::kInt32: return binary_step<std::uint32_t, std::uint32_t, bool, EqualFunction>(c);
     case DType::kInt64: return binary_step<std::uint64_t, std::uint64_t, bool, EqualFunction>(c);
@@ -85,7 +88,8 @@ void infer_shift(InferContext& c) {
 }
 
 Step lower_shift(LowerContext& c) {
-  return shifts_left(c) ? lower_signed_bits<ShiftLeftFunction>(c) : lower_signed_bits<ShiftRightFunction>(c);
+  return shifts_left(c) ? lower_signed_bits<ShiftLeftFunction>(c)
+                        : lower_signed_bits<ShiftRightFunction>(c);
 }
 
 void infer_where(InferContext& c) {
@@ -94,8 +98,9 @@ void infer_where(InferContext& c) {
   std::optional<Shape> shape = broadcast(c.shape(1), c.shape(2));
   if (shape) shape = broadcast(c.shape(0), *shape);
   if (!shape) {
-    c.fail("condition of shape " + c.shape(0).str() + " and values of shapes " + c.shape(1).str() + " and " +
-           c.shape(2).str() + " do not broadcast; aligned at the right, dimensions must be equal or 1");
+    c.fail("condition of shape " + c.shape(0).str() + " and values of shapes " + c.shape(1).str() +
+           " and " + c.shape(2).str() +
+           " do not broadcast; aligned at the right, dimensions must be equal or 1");
   }
   c.set_output(0, c.dtype(1), *shape);
 }
@@ -116,7 +121,8 @@ template <class T>
 Step where_step(const LowerContext& c) {
   Step step;
   step.run = [loop = broadcast_loop(c, {0, 1, 2})](const RunContext& run) {
-    const std::int64_t test_col = loop.col_stride(0), x_col = loop.col_stride(1), y_col = loop.col_stride(2);
+    const std::int64_t test_col = loop.col_stride(0), x_col = loop.col_stride(1),
+                       y_col = loop.col_stride(2);
     const bool dense = test_col == 1 && x_col == 1 && y_col == 1;
     parallel_for(run.threads, loop.elements, kGrain, [&](std::int64_t begin, std::int64_t end) {
       loop.for_blocks(begin, end, [&](const BroadcastLoop::Block& block) {
@@ -151,14 +157,21 @@ Step lower_where(LowerContext& c) {
   }
 }
 
-constexpr AttrDef kShiftAttrs[] = {{.name = "direction", .type = AttrType::kString,
-                                    .doc = "'LEFT' or 'RIGHT'", .required = true}};
+constexpr AttrDef kShiftAttrs[] = {
+    {.name = "direction", .type = AttrType::kString, .doc = "'LEFT' or 'RIGHT'", .required = true}};
 
 constexpr OpDef pair(std::string_view name, std::string_view doc, Step (*lower)(LowerContext&),
                      void (*infer)(InferContext&), std::uint32_t inplace = 0,
                      std::span<const AttrDef> attributes = {}) {
-  return {.name = name, .doc = doc, .min_inputs = 2, .max_inputs = 2, .attributes = attributes,
-          .infer = infer, .lower = lower, .layout = LayoutRule::kFollow, .inplace = inplace};
+  return {.name = name,
+          .doc = doc,
+          .min_inputs = 2,
+          .max_inputs = 2,
+          .attributes = attributes,
+          .infer = infer,
+          .lower = lower,
+          .layout = LayoutRule::kFollow,
+          .inplace = inplace};
 }
 
 constexpr auto infer_logic = infer_binary<kBools>;
@@ -166,7 +179,8 @@ constexpr auto infer_bits = infer_binary<kIntegers>;
 constexpr auto infer_order = infer_comparison<kNumbers>;
 
 constexpr OpDef kOps[] = {
-    pair("Equal", "a == b; NaN equals nothing.", lower_equal, infer_comparison<kNumbers | kBools | kStrings>),
+    pair("Equal", "a == b; NaN equals nothing.", lower_equal,
+         infer_comparison<kNumbers | kBools | kStrings>),
     pair("Greater", "a > b.", lower_comparison<GreaterFunction>, infer_order),
     pair("GreaterOrEqual", "a >= b.", lower_comparison<GreaterOrEqualFunction>, infer_order),
     pair("Less", "a < b.", lower_swapped<GreaterFunction>, infer_order),
@@ -177,10 +191,17 @@ constexpr OpDef kOps[] = {
     pair("BitwiseAnd", "Bits that both have.", lower_bits<BitAndFunction>, infer_bits, 3),
     pair("BitwiseOr", "Bits that either has.", lower_bits<BitOrFunction>, infer_bits, 3),
     pair("BitwiseXor", "Bits that exactly one has.", lower_bits<BitXorFunction>, infer_bits, 3),
-    pair("BitShift", "a shifted by b bits; to the right with copies of a signed type's sign.", lower_shift,
-         infer_shift, 3, kShiftAttrs),
-    {.name = "Where", .doc = "x where the condition holds, else y.", .min_inputs = 3, .max_inputs = 3,
-     .infer = infer_where, .lower = lower_where, .layout = LayoutRule::kFollow, .inplace = 6, .any_float = true},
+    pair("BitShift", "a shifted by b bits; to the right with copies of a signed type's sign.",
+         lower_shift, infer_shift, 3, kShiftAttrs),
+    {.name = "Where",
+     .doc = "x where the condition holds, else y.",
+     .min_inputs = 3,
+     .max_inputs = 3,
+     .infer = infer_where,
+     .lower = lower_where,
+     .layout = LayoutRule::kFollow,
+     .inplace = 6,
+     .any_float = true},
 };
 
 }  // namespace

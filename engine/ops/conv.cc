@@ -1,7 +1,8 @@
 // Conv, and lanewise:FusedConv, which adds a residual and applies an activation. Algorithms are in
 // engine/cpu/conv.
-#include "engine/cpu/activation.h"
 #include "engine/cpu/conv/conv.h"
+
+#include "engine/cpu/activation.h"
 #include "engine/graph/op.h"
 #include "engine/ops/window.h"
 
@@ -21,14 +22,16 @@ void infer_conv(InferContext& c) {
            std::to_string(w[0]) + " filters of the weights (input 1) of shape " + w.str());
   }
   if (checked_multiply(w[1], group) != x[1]) {
-    c.fail("the input of shape " + x.str() + " has " + std::to_string(x[1]) + " channels, expected " +
-           std::to_string(w[1]) + " x group " + std::to_string(group) + " for weights of shape " + w.str());
+    c.fail("the input of shape " + x.str() + " has " + std::to_string(x[1]) +
+           " channels, expected " + std::to_string(w[1]) + " x group " + std::to_string(group) +
+           " for weights of shape " + w.str());
   }
   const Shape out = window_output(c, window, w[0]);
   if (c.has_input(2)) {
     c.expect_same_dtype(0, 2);
     if (c.shape(2) != Shape{w[0]}) {
-      c.fail("the bias (input 2) has shape " + c.shape(2).str() + ", expected " + Shape{w[0]}.str());
+      c.fail("the bias (input 2) has shape " + c.shape(2).str() + ", expected " +
+             Shape{w[0]}.str());
     }
   }
   if (c.has_input(3)) {
@@ -91,33 +94,49 @@ double conv_flops(const OpContext& c, std::span<const ValueInfo> outputs) {
          static_cast<double>(w.elements(1, w.rank()));
 }
 
-#define LANEWISE_CONV_ATTRS                                                                        \
-  {.name = "auto_pad", .type = AttrType::kString,                                                  \
-   .doc = "NOTSET (use pads), VALID, SAME_UPPER or SAME_LOWER", .string_default = "NOTSET"},       \
-      {.name = "dilations", .type = AttrType::kInts, .doc = "per spatial axis, default 1"},        \
-      {.name = "group", .type = AttrType::kInt, .doc = "channel groups", .int_default = 1},        \
-      {.name = "kernel_shape", .type = AttrType::kInts, .doc = "default: that of the weights"},    \
-      {.name = "pads", .type = AttrType::kInts, .doc = "begins, then ends; default 0"},            \
-  {                                                                                                \
-    .name = "strides", .type = AttrType::kInts, .doc = "per spatial axis, default 1"               \
-  }
+#define LANEWISE_CONV_ATTRS                                                                     \
+  {.name = "auto_pad",                                                                          \
+   .type = AttrType::kString,                                                                   \
+   .doc = "NOTSET (use pads), VALID, SAME_UPPER or SAME_LOWER",                                 \
+   .string_default = "NOTSET"},                                                                 \
+      {.name = "dilations", .type = AttrType::kInts, .doc = "per spatial axis, default 1"},     \
+      {.name = "group", .type = AttrType::kInt, .doc = "channel groups", .int_default = 1},     \
+      {.name = "kernel_shape", .type = AttrType::kInts, .doc = "default: that of the weights"}, \
+      {.name = "pads", .type = AttrType::kInts, .doc = "begins, then ends; default 0"},         \
+      {.name = "strides", .type = AttrType::kInts, .doc = "per spatial axis, default 1"}
 
 constexpr AttrDef kConvAttrs[] = {LANEWISE_CONV_ATTRS};
 constexpr AttrDef kFusedAttrs[] = {
     LANEWISE_CONV_ATTRS,
     {.name = "activation", .type = AttrType::kString, .doc = "operator name, default none"},
-    {.name = "activation_alpha", .type = AttrType::kFloat, .doc = "its alpha; of Clip, the minimum"},
+    {.name = "activation_alpha",
+     .type = AttrType::kFloat,
+     .doc = "its alpha; of Clip, the minimum"},
     {.name = "activation_beta", .type = AttrType::kFloat, .doc = "its beta; of Clip, the maximum"}};
 #undef LANEWISE_CONV_ATTRS
 
 constexpr OpDef kOps[] = {
-    {.name = "Conv", .doc = "Convolution of a batch with filters (cross-correlation).", .min_inputs = 2,
-     .max_inputs = 3, .attributes = kConvAttrs, .infer = infer_conv, .lower = lower,
-     .layout = LayoutRule::kChannels, .flops = conv_flops},
-    {.domain = "lanewise", .name = "FusedConv",
-     .doc = "activation(Conv(X, W, B) + R): a convolution with what follows it.", .min_inputs = 2,
-     .max_inputs = 4, .attributes = kFusedAttrs, .infer = infer_conv, .lower = lower,
-     .layout = LayoutRule::kChannels, .channels_inputs = 0b1001, .inplace = 0b1000, .flops = conv_flops},
+    {.name = "Conv",
+     .doc = "Convolution of a batch with filters (cross-correlation).",
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .attributes = kConvAttrs,
+     .infer = infer_conv,
+     .lower = lower,
+     .layout = LayoutRule::kChannels,
+     .flops = conv_flops},
+    {.domain = "lanewise",
+     .name = "FusedConv",
+     .doc = "activation(Conv(X, W, B) + R): a convolution with what follows it.",
+     .min_inputs = 2,
+     .max_inputs = 4,
+     .attributes = kFusedAttrs,
+     .infer = infer_conv,
+     .lower = lower,
+     .layout = LayoutRule::kChannels,
+     .channels_inputs = 0b1001,
+     .inplace = 0b1000,
+     .flops = conv_flops},
 };
 
 }  // namespace

@@ -11,9 +11,18 @@ namespace {
 
 unsigned type_bit(DType dtype) {
   switch (dtype) {
-    case DType::kFloat16: case DType::kBFloat16: case DType::kFloat32: case DType::kFloat64: return kFloats;
-    case DType::kInt8: case DType::kInt16: case DType::kInt32: case DType::kInt64: return kSigned;
-    case DType::kUInt8: case DType::kUInt16: case DType::kUInt32: case DType::kUInt64: return kUnsigned;
+    case DType::kFloat16:
+    case DType::kBFloat16:
+    case DType::kFloat32:
+    case DType::kFloat64: return kFloats;
+    case DType::kInt8:
+    case DType::kInt16:
+    case DType::kInt32:
+    case DType::kInt64: return kSigned;
+    case DType::kUInt8:
+    case DType::kUInt16:
+    case DType::kUInt32:
+    case DType::kUInt64: return kUnsigned;
     case DType::kBool: return kBools;
     case DType::kString: return kStrings;
     default: return 0;
@@ -21,8 +30,10 @@ unsigned type_bit(DType dtype) {
 }
 
 std::string set_text(unsigned set) {
-  constexpr std::pair<unsigned, const char*> kNames[] = {{kFloats, "floating-point"}, {kSigned, "signed"},
-                                                         {kUnsigned, "unsigned"}, {kBools, "bool"},
+  constexpr std::pair<unsigned, const char*> kNames[] = {{kFloats, "floating-point"},
+                                                         {kSigned, "signed"},
+                                                         {kUnsigned, "unsigned"},
+                                                         {kBools, "bool"},
                                                          {kStrings, "string"}};
   std::string text;
   for (const auto& [bit, name] : kNames) {
@@ -63,7 +74,8 @@ BroadcastLoop broadcast_loop(const LowerContext& c, std::initializer_list<int> i
   BroadcastLoop loop;
   loop.elements = out.elements();
   std::vector<std::vector<std::int64_t>> full;
-  for (int i : inputs) full.push_back(broadcast_strides(c.shape(i), c.layout(i), out, c.out_layout(0)));
+  for (int i : inputs)
+    full.push_back(broadcast_strides(c.shape(i), c.layout(i), out, c.out_layout(0)));
   for (int d = 0; d < memory.rank(); ++d) {
     if (memory[d] == 1) continue;
     const auto at = static_cast<std::size_t>(d);
@@ -71,16 +83,21 @@ BroadcastLoop broadcast_loop(const LowerContext& c, std::initializer_list<int> i
     for (std::size_t i = 0; i < full.size() && merges; ++i) {
       merges = loop.strides[i].back() == full[i][at] * memory[d];
     }
-    if (merges) loop.dims.back() *= memory[d];
-    else loop.dims.push_back(memory[d]);
+    if (merges)
+      loop.dims.back() *= memory[d];
+    else
+      loop.dims.push_back(memory[d]);
     for (std::size_t i = 0; i < full.size(); ++i) {
-      if (merges) loop.strides[i].back() = full[i][at];
-      else loop.strides[i].push_back(full[i][at]);
+      if (merges)
+        loop.strides[i].back() = full[i][at];
+      else
+        loop.strides[i].push_back(full[i][at]);
     }
   }
   while (loop.dims.size() < 2) {
     loop.dims.insert(loop.dims.begin(), 1);
-    for (std::size_t i = 0; i < full.size(); ++i) loop.strides[i].insert(loop.strides[i].begin(), 0);
+    for (std::size_t i = 0; i < full.size(); ++i)
+      loop.strides[i].insert(loop.strides[i].begin(), 0);
   }
   return loop;
 }
@@ -95,7 +112,8 @@ BroadcastLoop::Block BroadcastLoop::block_at(std::int64_t begin, std::int64_t en
   for (std::size_t d = dims.size(); d-- > 0;) {
     const std::int64_t index = rest % dims[d];
     rest /= dims[d];
-    for (std::size_t i = 0; i < kMost && !strides[i].empty(); ++i) block.in[i] += index * strides[i][d];
+    for (std::size_t i = 0; i < kMost && !strides[i].empty(); ++i)
+      block.in[i] += index * strides[i][d];
     if (d + 1 == dims.size()) col = index;
     if (d + 2 == dims.size()) row = index;
   }
@@ -137,15 +155,15 @@ Step map_step(const LowerContext& c, MapRun f, std::size_t in_size, std::size_t 
   return step;
 }
 
-void run_part(const BroadcastLoop& loop, RowsRun f, const ElementSizes& sizes, const void* a, const void* b, void* y,
-              std::int64_t begin, std::int64_t end) {
+void run_part(const BroadcastLoop& loop, RowsRun f, const ElementSizes& sizes, const void* a,
+              const void* b, void* y, std::int64_t begin, std::int64_t end) {
   const auto at = [](const void* base, std::int64_t element, std::size_t size) {
     return static_cast<const std::byte*>(base) + static_cast<std::size_t>(element) * size;
   };
   loop.for_blocks(begin, end, [&](const BroadcastLoop::Block& block) {
     f({at(a, block.in[0], sizes.a), at(b, block.in[1], sizes.b),
-       static_cast<std::byte*>(y) + static_cast<std::size_t>(block.out) * sizes.y, block.rows, block.cols,
-       loop.row_stride(0), loop.row_stride(1), loop.col_stride(0), loop.col_stride(1)});
+       static_cast<std::byte*>(y) + static_cast<std::size_t>(block.out) * sizes.y, block.rows,
+       block.cols, loop.row_stride(0), loop.row_stride(1), loop.col_stride(0), loop.col_stride(1)});
   });
 }
 
@@ -166,9 +184,9 @@ Step binary_float32(const LowerContext& c, kernels::Binary f) {
   step.run = [loop = broadcast_loop(c, {0, 1}), kernel](const RunContext& run) {
     parallel_for(run.threads, loop.elements, kGrain, [&](std::int64_t begin, std::int64_t end) {
       loop.for_blocks(begin, end, [&](const BroadcastLoop::Block& block) {
-        kernel({run.in<float>(0) + block.in[0], run.in<float>(1) + block.in[1], run.out<float>(0) + block.out,
-                block.rows, block.cols, loop.row_stride(0), loop.row_stride(1), loop.col_stride(0),
-                loop.col_stride(1)});
+        kernel({run.in<float>(0) + block.in[0], run.in<float>(1) + block.in[1],
+                run.out<float>(0) + block.out, block.rows, block.cols, loop.row_stride(0),
+                loop.row_stride(1), loop.col_stride(0), loop.col_stride(1)});
       });
     });
   };

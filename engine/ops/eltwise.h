@@ -29,7 +29,8 @@ namespace lanewise {
 // Elements that repay a thread's wake-up.
 inline constexpr std::int64_t kGrain = 16384;
 
-// Sets of element types, as bits; kFloats includes the 16-bit ones, which are widened around a step.
+// Sets of element types, as bits; kFloats includes the 16-bit ones, which are widened around a
+// step.
 enum TypeSet : unsigned { kFloats = 1, kSigned = 2, kUnsigned = 4, kBools = 8, kStrings = 16 };
 inline constexpr unsigned kIntegers = kSigned | kUnsigned;
 inline constexpr unsigned kNumbers = kFloats | kIntegers;
@@ -46,7 +47,8 @@ T saturate_cast(double x) {
     return static_cast<T>(x);
   } else {
     // 2^digits is exact in double, and every value below it, truncated, fits.
-    constexpr double kEnd = 2.0 * static_cast<double>(std::uint64_t{1} << (std::numeric_limits<T>::digits - 1));
+    constexpr double kEnd =
+        2.0 * static_cast<double>(std::uint64_t{1} << (std::numeric_limits<T>::digits - 1));
     constexpr double kBegin = static_cast<double>(std::numeric_limits<T>::min());
     if (x >= kEnd) return std::numeric_limits<T>::max();
     if (x <= kBegin) return std::numeric_limits<T>::min();
@@ -60,8 +62,8 @@ struct BroadcastLoop {
   static constexpr std::size_t kMost = 3;
   struct Block {
     std::int64_t rows = 0, cols = 0;
-    std::int64_t out = 0;                       // first element in the output, which is dense
-    std::array<std::int64_t, kMost> in = {};    // first element of each operand
+    std::int64_t out = 0;                     // first element in the output, which is dense
+    std::array<std::int64_t, kMost> in = {};  // first element of each operand
   };
 
   std::vector<std::int64_t> dims;  // at least two, the last being columns
@@ -104,8 +106,8 @@ struct ElementSizes {
 };
 
 // y = f(a, b) over the part [begin, end) of a loop whose operands 0 and 1 are a and b.
-void run_part(const BroadcastLoop& loop, RowsRun f, const ElementSizes& sizes, const void* a, const void* b, void* y,
-              std::int64_t begin, std::int64_t end);
+void run_part(const BroadcastLoop& loop, RowsRun f, const ElementSizes& sizes, const void* a,
+              const void* b, void* y, std::int64_t begin, std::int64_t end);
 // Output 0 from inputs 0 and 1.
 Step binary_rows_step(const LowerContext& c, RowsRun f, const ElementSizes& sizes);
 Step binary_float32(const LowerContext& c, kernels::Binary f);

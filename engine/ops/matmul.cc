@@ -1,14 +1,15 @@
 // MatMul, Gemm, and lanewise:FusedGemm, which applies an activation. Products are computed in
 // engine/cpu/matmul.h.
-#include "engine/cpu/activation.h"
 #include "engine/cpu/matmul.h"
+
+#include "engine/cpu/activation.h"
 #include "engine/graph/op.h"
 
 namespace lanewise {
 namespace {
 
-constexpr std::initializer_list<DType> kNumbers = {DType::kFloat32, DType::kFloat64, DType::kInt32,
-                                                   DType::kInt64,   DType::kUInt32,  DType::kUInt64};
+constexpr std::initializer_list<DType> kNumbers = {
+    DType::kFloat32, DType::kFloat64, DType::kInt32, DType::kInt64, DType::kUInt32, DType::kUInt64};
 
 // Shapes of MatMul with the vectors promoted to matrices.
 struct MatmulShapes {
@@ -23,9 +24,10 @@ MatmulShapes matmul_shapes(const OpContext& c) {
   const Shape b_batch(std::vector<std::int64_t>(s.b.begin(), s.b.end() - 2));
   const auto batch = broadcast(a_batch, b_batch);
   if (!batch || s.a[s.a.rank() - 1] != s.b[s.b.rank() - 2]) {
-    c.fail("cannot multiply inputs of shapes " + c.shape(0).str() + " and " + c.shape(1).str() +
-           ": expected the last dimension of the first to equal the last but one of the second, and "
-           "the dimensions before them to broadcast");
+    c.fail(
+        "cannot multiply inputs of shapes " + c.shape(0).str() + " and " + c.shape(1).str() +
+        ": expected the last dimension of the first to equal the last but one of the second, and "
+        "the dimensions before them to broadcast");
   }
   s.batch = *batch;
   return s;
@@ -85,7 +87,8 @@ Step lower_matmul_op(LowerContext& c) {
 
 double matmul_flops(const OpContext& c, std::span<const ValueInfo> outputs) {
   const Shape& a = c.shape(0);
-  return 2.0 * static_cast<double>(outputs[0].shape.elements()) * static_cast<double>(a[a.rank() - 1]);
+  return 2.0 * static_cast<double>(outputs[0].shape.elements()) *
+         static_cast<double>(a[a.rank() - 1]);
 }
 
 void infer_gemm(InferContext& c) {
@@ -96,14 +99,15 @@ void infer_gemm(InferContext& c) {
   const bool ta = c.attr_int("transA") != 0, tb = c.attr_int("transB") != 0;
   const Shape &a = c.shape(0), &b = c.shape(1);
   if (a[ta ? 0 : 1] != b[tb ? 1 : 0]) {
-    c.fail("cannot multiply inputs of shapes " + a.str() + (ta ? " (transposed)" : "") + " and " + b.str() +
-           (tb ? " (transposed)" : "") + ": the inner dimensions differ");
+    c.fail("cannot multiply inputs of shapes " + a.str() + (ta ? " (transposed)" : "") + " and " +
+           b.str() + (tb ? " (transposed)" : "") + ": the inner dimensions differ");
   }
   const Shape out{a[ta ? 1 : 0], b[tb ? 0 : 1]};
   if (c.has_input(2)) {
     c.expect_same_dtype(0, 2);
     if (broadcast(c.shape(2), out) != out) {
-      c.fail("input 2 of shape " + c.shape(2).str() + " does not broadcast to the product's shape " + out.str());
+      c.fail("input 2 of shape " + c.shape(2).str() +
+             " does not broadcast to the product's shape " + out.str());
     }
   }
   if (c.node().op->domain == "lanewise") {
@@ -148,31 +152,49 @@ double gemm_flops(const OpContext& c, std::span<const ValueInfo> outputs) {
   return 2.0 * static_cast<double>(outputs[0].shape.elements()) * k;
 }
 
-#define LANEWISE_GEMM_ATTRS                                                                          \
-  {.name = "alpha", .type = AttrType::kFloat, .doc = "factor of the product", .float_default = 1.0f}, \
-      {.name = "beta", .type = AttrType::kFloat, .doc = "factor of C", .float_default = 1.0f},       \
-      {.name = "transA", .type = AttrType::kInt, .doc = "A is given as [K, M]"},                     \
-  {                                                                                                  \
-    .name = "transB", .type = AttrType::kInt, .doc = "B is given as [N, K]"                          \
-  }
+#define LANEWISE_GEMM_ATTRS                                                                    \
+  {.name = "alpha",                                                                            \
+   .type = AttrType::kFloat,                                                                   \
+   .doc = "factor of the product",                                                             \
+   .float_default = 1.0f},                                                                     \
+      {.name = "beta", .type = AttrType::kFloat, .doc = "factor of C", .float_default = 1.0f}, \
+      {.name = "transA", .type = AttrType::kInt, .doc = "A is given as [K, M]"},               \
+      {.name = "transB", .type = AttrType::kInt, .doc = "B is given as [N, K]"}
 
 constexpr AttrDef kGemmAttrs[] = {LANEWISE_GEMM_ATTRS};
 constexpr AttrDef kFusedAttrs[] = {
     LANEWISE_GEMM_ATTRS,
     {.name = "activation", .type = AttrType::kString, .doc = "operator name, default none"},
-    {.name = "activation_alpha", .type = AttrType::kFloat, .doc = "its alpha; of Clip, the minimum"},
+    {.name = "activation_alpha",
+     .type = AttrType::kFloat,
+     .doc = "its alpha; of Clip, the minimum"},
     {.name = "activation_beta", .type = AttrType::kFloat, .doc = "its beta; of Clip, the maximum"}};
 #undef LANEWISE_GEMM_ATTRS
 
 constexpr OpDef kOps[] = {
-    {.name = "MatMul", .doc = "Matrix product over the last two dimensions, as numpy.matmul.",
-     .min_inputs = 2, .max_inputs = 2, .infer = infer_matmul, .lower = lower_matmul_op,
+    {.name = "MatMul",
+     .doc = "Matrix product over the last two dimensions, as numpy.matmul.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .infer = infer_matmul,
+     .lower = lower_matmul_op,
      .flops = matmul_flops},
-    {.name = "Gemm", .doc = "alpha A B + beta C, either factor transposed.", .min_inputs = 2,
-     .max_inputs = 3, .attributes = kGemmAttrs, .infer = infer_gemm, .lower = lower_gemm,
+    {.name = "Gemm",
+     .doc = "alpha A B + beta C, either factor transposed.",
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .attributes = kGemmAttrs,
+     .infer = infer_gemm,
+     .lower = lower_gemm,
      .flops = gemm_flops},
-    {.domain = "lanewise", .name = "FusedGemm", .doc = "activation(alpha A B + beta C).", .min_inputs = 2,
-     .max_inputs = 3, .attributes = kFusedAttrs, .infer = infer_gemm, .lower = lower_gemm,
+    {.domain = "lanewise",
+     .name = "FusedGemm",
+     .doc = "activation(alpha A B + beta C).",
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .attributes = kFusedAttrs,
+     .infer = infer_gemm,
+     .lower = lower_gemm,
      .flops = gemm_flops},
 };
 

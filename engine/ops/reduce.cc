@@ -1,11 +1,12 @@
 // Reductions over any axes. ArgMax and ArgMin are in arg.cc.
+#include "engine/kernels/reduce/reduce.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include "engine/graph/layout.h"
-#include "engine/kernels/reduce/reduce.h"
 #include "engine/ops/eltwise.h"
 
 namespace lanewise {
@@ -33,16 +34,18 @@ template <unsigned types>
 void infer_reduce(InferContext& c) {
   expect_types(c, 0, types);
   if ((types & kBools) == 0 && is_integer(c.dtype(0)) && dtype_size(c.dtype(0)) < 4) {
-    c.fail("input 0 must have at least 32 bits per integer, found " + std::string(dtype_name(c.dtype(0))) +
-           "; cast it to int32 before this node");
+    c.fail("input 0 must have at least 32 bits per integer, found " +
+           std::string(dtype_name(c.dtype(0))) + "; cast it to int32 before this node");
   }
   const std::vector<bool> reduced =
       reduced_flags(c, c.has_input(1) ? c.need_ints(1) : std::vector<std::int64_t>{});
   const bool keep = c.attr_int("keepdims") != 0;
   Shape out;
   for (int i = 0; i < c.shape(0).rank(); ++i) {
-    if (!reduced[static_cast<std::size_t>(i)]) out.push_back(c.shape(0)[i]);
-    else if (keep) out.push_back(1);
+    if (!reduced[static_cast<std::size_t>(i)])
+      out.push_back(c.shape(0)[i]);
+    else if (keep)
+      out.push_back(1);
   }
   c.set_output(0, c.dtype(0), out);
 }
@@ -78,13 +81,16 @@ ReduceLoop reduce_loop(const LowerContext& c) {
   const bool keep = c.attr_int("keepdims") != 0;
   const std::vector<std::int64_t> in_strides = physical(in, c.layout(0)).strides();
   const std::vector<std::int64_t> out_strides = physical(c.out_shape(0), c.out_layout(0)).strides();
-  std::vector<std::pair<Dim, bool>> dims(static_cast<std::size_t>(rank));  // with whether it is reduced
+  std::vector<std::pair<Dim, bool>> dims(
+      static_cast<std::size_t>(rank));  // with whether it is reduced
   int out_axis = 0;
   for (int axis = 0; axis < rank; ++axis) {
     const auto place = static_cast<std::size_t>(physical_axis(axis, rank, c.layout(0)));
     const bool gone = reduced[static_cast<std::size_t>(axis)];
     Dim dim{in[axis], in_strides[place], 0};
-    if (!gone) dim.out = out_strides[static_cast<std::size_t>(physical_axis(out_axis, c.out_shape(0).rank(), c.out_layout(0)))];
+    if (!gone)
+      dim.out = out_strides[static_cast<std::size_t>(
+          physical_axis(out_axis, c.out_shape(0).rank(), c.out_layout(0)))];
     if (!gone || keep) ++out_axis;
     dims[place] = {dim, gone};
   }
@@ -94,9 +100,12 @@ ReduceLoop reduce_loop(const LowerContext& c) {
     (gone ? loop.count : loop.outputs) *= dim.size;
     if (dim.size == 1) continue;
     std::vector<Dim>& list = gone ? loop.reduced : loop.kept;
-    const bool merges = last == &list && list.back().in == dim.in * dim.size && list.back().out == dim.out * dim.size;
-    if (merges) list.back() = {list.back().size * dim.size, dim.in, dim.out};
-    else list.push_back(dim);
+    const bool merges = last == &list && list.back().in == dim.in * dim.size &&
+                        list.back().out == dim.out * dim.size;
+    if (merges)
+      list.back() = {list.back().size * dim.size, dim.in, dim.out};
+    else
+      list.push_back(dim);
     last = &list;
   }
   loop.inner_kept = last == &loop.kept;
@@ -110,7 +119,8 @@ kernels::Reduction kernel_of(Kind kind) {
     case Kind::kMax: return kernels::Reduction::kMax;
     case Kind::kMin: return kernels::Reduction::kMin;
     case Kind::kL1: return kernels::Reduction::kSumAbs;
-    case Kind::kL2: case Kind::kSumSquare: return kernels::Reduction::kSumSquare;
+    case Kind::kL2:
+    case Kind::kSumSquare: return kernels::Reduction::kSumSquare;
     default: return kernels::Reduction::kSum;
   }
 }
@@ -136,12 +146,15 @@ double combine(kernels::Reduction r, double a, double b) {
 Step reduce_rows(const LowerContext& c, Kind kind, const ReduceLoop& loop) {
   constexpr std::int64_t kPiece = 65536;
   const kernels::Reduction reduction = kernel_of(kind);
-  const kernels::ReduceRowRun kernel = kernels::reduce_row(c.isa()).run[static_cast<int>(reduction)];
+  const kernels::ReduceRowRun kernel =
+      kernels::reduce_row(c.isa()).run[static_cast<int>(reduction)];
   const std::int64_t n = loop.reduced.back().size, outer = n == 0 ? 0 : loop.count / n;
   const std::int64_t pieces = (n + kPiece - 1) / kPiece, per_output = outer * pieces;
   Step step;
   const bool split = per_output > 1 && pieces > 1;
-  if (split) step.scratch_bytes = static_cast<std::size_t>(checked_multiply(loop.outputs, per_output)) * sizeof(double);
+  if (split)
+    step.scratch_bytes =
+        static_cast<std::size_t>(checked_multiply(loop.outputs, per_output)) * sizeof(double);
   step.run = [=](const RunContext& run) {
     const float* x = run.in<float>(0);
     const std::size_t outer_dims = loop.reduced.size() - 1;
@@ -157,16 +170,19 @@ Step reduce_rows(const LowerContext& c, Kind kind, const ReduceLoop& loop) {
         parts[task] = part(task / per_output, task % per_output);
       });
     }
-    parallel_for(run.threads, loop.outputs, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, loop.count)),
+    parallel_for(run.threads, loop.outputs,
+                 std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, loop.count)),
                  [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t o = begin; o < end; ++o) {
-        double total = kernels::reduction_start(reduction);
-        for (std::int64_t i = 0; i < per_output; ++i) {
-          total = combine(reduction, total, split ? parts[o * per_output + i] : part(o, i));
-        }
-        run.out<float>(0)[ReduceLoop::at(loop.kept, loop.kept.size(), o).out] = finish(kind, total, loop.count);
-      }
-    });
+                   for (std::int64_t o = begin; o < end; ++o) {
+                     double total = kernels::reduction_start(reduction);
+                     for (std::int64_t i = 0; i < per_output; ++i) {
+                       total = combine(reduction, total,
+                                       split ? parts[o * per_output + i] : part(o, i));
+                     }
+                     run.out<float>(0)[ReduceLoop::at(loop.kept, loop.kept.size(), o).out] =
+                         finish(kind, total, loop.count);
+                   }
+                 });
   };
   step.algorithm = split ? "rows in pieces" : "rows";
   return step;
@@ -176,7 +192,8 @@ Step reduce_rows(const LowerContext& c, Kind kind, const ReduceLoop& loop) {
 Step reduce_columns(const LowerContext& c, Kind kind, const ReduceLoop& loop) {
   constexpr std::int64_t kChunk = 256;
   const kernels::Reduction reduction = kernel_of(kind);
-  const kernels::ReduceColumnsRun kernel = kernels::reduce_columns(c.isa()).run[static_cast<int>(reduction)];
+  const kernels::ReduceColumnsRun kernel =
+      kernels::reduce_columns(c.isa()).run[static_cast<int>(reduction)];
   const Dim inner = loop.kept.back();
   const std::int64_t groups = inner.size == 0 ? 0 : loop.outputs / inner.size;
   const std::int64_t chunks = (inner.size + kChunk - 1) / kChunk;
@@ -184,10 +201,12 @@ Step reduce_columns(const LowerContext& c, Kind kind, const ReduceLoop& loop) {
   const std::int64_t outer = rows.size == 0 ? 0 : loop.count / rows.size;
   Step step;
   step.run = [=](const RunContext& run) {
-    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, loop.count * std::min(kChunk, inner.size)));
+    const std::int64_t grain = std::max<std::int64_t>(
+        1, kGrain / std::max<std::int64_t>(1, loop.count * std::min(kChunk, inner.size)));
     parallel_for(run.threads, groups * chunks, grain, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t task = first; task < last; ++task) {
-        const std::int64_t begin = task % chunks * kChunk, cols = std::min(kChunk, inner.size - begin);
+        const std::int64_t begin = task % chunks * kChunk,
+                           cols = std::min(kChunk, inner.size - begin);
         const Dim place = ReduceLoop::at(loop.kept, loop.kept.size() - 1, task / chunks);
         double totals[kChunk];
         std::fill_n(totals, cols, kernels::reduction_start(reduction));
@@ -197,7 +216,8 @@ Step reduce_columns(const LowerContext& c, Kind kind, const ReduceLoop& loop) {
           kernel(x + at, rows.size, rows.in, totals, cols);
         }
         float* y = run.out<float>(0) + place.out + begin * inner.out;
-        for (std::int64_t j = 0; j < cols; ++j) y[j * inner.out] = finish(kind, totals[j], loop.count);
+        for (std::int64_t j = 0; j < cols; ++j)
+          y[j * inner.out] = finish(kind, totals[j], loop.count);
       }
     });
   };
@@ -210,12 +230,17 @@ template <class T, Kind kind>
 struct Reducer {
   static constexpr bool kFloat = std::is_floating_point_v<T>;
   using Limits = std::numeric_limits<T>;
-  using Total = std::conditional_t<kFloat, double, std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>>;
+  using Total =
+      std::conditional_t<kFloat, double,
+                         std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>>;
 
   static constexpr Total start() {
     if constexpr (kind == Kind::kProd) return 1;
-    if constexpr (kind == Kind::kMax) return kFloat ? -static_cast<Total>(Limits::infinity()) : static_cast<Total>(Limits::lowest());
-    if constexpr (kind == Kind::kMin) return static_cast<Total>(kFloat ? Limits::infinity() : Limits::max());
+    if constexpr (kind == Kind::kMax)
+      return kFloat ? -static_cast<Total>(Limits::infinity())
+                    : static_cast<Total>(Limits::lowest());
+    if constexpr (kind == Kind::kMin)
+      return static_cast<Total>(kFloat ? Limits::infinity() : Limits::max());
     return 0;
   }
 
@@ -241,10 +266,13 @@ struct Reducer {
 
   // An integer mean truncates toward zero, and is 0 over no elements.
   static T finish(Total total, std::int64_t count) {
-    if constexpr (kind == Kind::kMean && !kFloat) return static_cast<T>(count == 0 ? 0 : total / static_cast<Total>(count));
-    if constexpr (kind == Kind::kMean && kFloat) return static_cast<T>(total / static_cast<double>(count));
+    if constexpr (kind == Kind::kMean && !kFloat)
+      return static_cast<T>(count == 0 ? 0 : total / static_cast<Total>(count));
+    if constexpr (kind == Kind::kMean && kFloat)
+      return static_cast<T>(total / static_cast<double>(count));
     if constexpr (kind == Kind::kL2) return saturate_cast<T>(std::sqrt(static_cast<double>(total)));
-    if constexpr (kind == Kind::kLogSum) return saturate_cast<T>(std::log(static_cast<double>(total)));
+    if constexpr (kind == Kind::kLogSum)
+      return saturate_cast<T>(std::log(static_cast<double>(total)));
     return static_cast<T>(total);
   }
 
@@ -261,7 +289,9 @@ struct Reducer {
   static T reduce(const ReduceLoop& loop, const T* x) {
     if constexpr (kind == Kind::kLogSumExp) {
       double most = -std::numeric_limits<double>::infinity(), sum = 0.0;
-      each(loop, x, [&](T e) { most = static_cast<double>(e) > most || e != e ? static_cast<double>(e) : most; });
+      each(loop, x, [&](T e) {
+        most = static_cast<double>(e) > most || e != e ? static_cast<double>(e) : most;
+      });
       if (std::isinf(most) || most != most) return saturate_cast<T>(most);
       each(loop, x, [&](T e) { sum += std::exp(static_cast<double>(e) - most); });
       return saturate_cast<T>(most + std::log(sum));
@@ -273,20 +303,24 @@ struct Reducer {
   }
 };
 
-using GenericRun = void (*)(const ReduceLoop& loop, const void* x, void* y, std::int64_t begin, std::int64_t end);
+using GenericRun = void (*)(const ReduceLoop& loop, const void* x, void* y, std::int64_t begin,
+                            std::int64_t end);
 
 template <class T, Kind kind>
-void reduce_outputs(const ReduceLoop& loop, const void* x, void* y, std::int64_t begin, std::int64_t end) {
+void reduce_outputs(const ReduceLoop& loop, const void* x, void* y, std::int64_t begin,
+                    std::int64_t end) {
   for (std::int64_t o = begin; o < end; ++o) {
     const Dim place = ReduceLoop::at(loop.kept, loop.kept.size(), o);
-    static_cast<T*>(y)[place.out] = Reducer<T, kind>::reduce(loop, static_cast<const T*>(x) + place.in);
+    static_cast<T*>(y)[place.out] =
+        Reducer<T, kind>::reduce(loop, static_cast<const T*>(x) + place.in);
   }
 }
 
 Step reduce_generic(const ReduceLoop& loop, GenericRun f) {
   Step step;
   step.run = [loop, f](const RunContext& run) {
-    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, loop.count));
+    const std::int64_t grain =
+        std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, loop.count));
     parallel_for(run.threads, loop.outputs, grain, [&](std::int64_t begin, std::int64_t end) {
       f(loop, run.in<void>(0), run.out<void>(0), begin, end);
     });
@@ -306,7 +340,8 @@ Step lower_reduce(LowerContext& c) {
   GenericRun f = nullptr;
   visit_number(type, [&]<class T>(std::type_identity<T>) {
     constexpr bool kExtreme = kind == Kind::kMax || kind == Kind::kMin;
-    if constexpr ((kExtreme || sizeof(T) >= 4) && !(kSimd && std::is_same_v<T, float>)) f = reduce_outputs<T, kind>;
+    if constexpr ((kExtreme || sizeof(T) >= 4) && !(kSimd && std::is_same_v<T, float>))
+      f = reduce_outputs<T, kind>;
   });
   return reduce_generic(loop, f);
 }
@@ -315,23 +350,33 @@ double reduce_flops(const OpContext& c, std::span<const ValueInfo>) {
   return static_cast<double>(c.shape(0).elements());
 }
 
-constexpr AttrDef kAttrs[] = {
-    {.name = "keepdims", .type = AttrType::kInt, .doc = "1: reduced dimensions stay, with size 1", .int_default = 1},
-    {.name = "noop_with_empty_axes", .type = AttrType::kInt, .doc = "1: no axes means none, not all"}};
+constexpr AttrDef kAttrs[] = {{.name = "keepdims",
+                               .type = AttrType::kInt,
+                               .doc = "1: reduced dimensions stay, with size 1",
+                               .int_default = 1},
+                              {.name = "noop_with_empty_axes",
+                               .type = AttrType::kInt,
+                               .doc = "1: no axes means none, not all"}};
 
 constexpr OpDef reduction(std::string_view name, std::string_view doc, Step (*lower)(LowerContext&),
                           void (*infer)(InferContext&) = infer_reduce<kNumbers>) {
-  return {.name = name, .doc = doc, .max_inputs = 2, .attributes = kAttrs, .infer = infer, .lower = lower,
-          .layout = LayoutRule::kFollow, .flops = reduce_flops};
+  return {.name = name,
+          .doc = doc,
+          .max_inputs = 2,
+          .attributes = kAttrs,
+          .infer = infer,
+          .lower = lower,
+          .layout = LayoutRule::kFollow,
+          .flops = reduce_flops};
 }
 
 constexpr OpDef kOps[] = {
     reduction("ReduceSum", "Sum; 0 over no elements.", lower_reduce<Kind::kSum>),
     reduction("ReduceMean", "Mean; NaN over no elements.", lower_reduce<Kind::kMean>),
-    reduction("ReduceMax", "Greatest; the type's least value over no elements.", lower_reduce<Kind::kMax>,
-              infer_reduce<kNumbers | kBools>),
-    reduction("ReduceMin", "Least; the type's greatest value over no elements.", lower_reduce<Kind::kMin>,
-              infer_reduce<kNumbers | kBools>),
+    reduction("ReduceMax", "Greatest; the type's least value over no elements.",
+              lower_reduce<Kind::kMax>, infer_reduce<kNumbers | kBools>),
+    reduction("ReduceMin", "Least; the type's greatest value over no elements.",
+              lower_reduce<Kind::kMin>, infer_reduce<kNumbers | kBools>),
     reduction("ReduceProd", "Product; 1 over no elements.", lower_reduce<Kind::kProd>),
     reduction("ReduceL1", "Sum of magnitudes.", lower_reduce<Kind::kL1>),
     reduction("ReduceL2", "Square root of the sum of squares.", lower_reduce<Kind::kL2>),

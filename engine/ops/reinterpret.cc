@@ -7,9 +7,12 @@ namespace {
 
 void infer(InferContext& c) { c.set_output(0, c.dtype(0), c.shape(0)); }
 
-constexpr OpDef kOps[] = {{.domain = "lanewise", .name = "Reinterpret",
+constexpr OpDef kOps[] = {{.domain = "lanewise",
+                           .name = "Reinterpret",
                            .doc = "The bytes of the input under another shape or layout.",
-                           .infer = infer, .view = true, .any_float = true}};
+                           .infer = infer,
+                           .view = true,
+                           .any_float = true}};
 
 }  // namespace
 

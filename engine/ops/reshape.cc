@@ -33,8 +33,8 @@ void infer_reshape(InferContext& c) {
     dims[static_cast<std::size_t>(inferred)] = rest == 0 ? 0 : in.elements() / rest;
   }
   if (Shape(dims).elements() != in.elements()) {
-    c.fail("input of shape " + in.str() + " does not fit the shape asked for, " + Shape(wanted).str() +
-           "; the numbers of elements differ");
+    c.fail("input of shape " + in.str() + " does not fit the shape asked for, " +
+           Shape(wanted).str() + "; the numbers of elements differ");
   }
   c.set_output(0, c.dtype(0), Shape(std::move(dims)));
 }
@@ -43,8 +43,9 @@ void infer_flatten(InferContext& c) {
   const Shape& in = c.shape(0);
   const std::int64_t axis = c.attr_int("axis");
   if (axis < -in.rank() || axis > in.rank()) {
-    c.fail("attribute 'axis' is " + std::to_string(axis) + ", expected " + std::to_string(-in.rank()) +
-           " to " + std::to_string(in.rank()) + " for an input of shape " + in.str());
+    c.fail("attribute 'axis' is " + std::to_string(axis) + ", expected " +
+           std::to_string(-in.rank()) + " to " + std::to_string(in.rank()) +
+           " for an input of shape " + in.str());
   }
   const int split = static_cast<int>(axis < 0 ? axis + in.rank() : axis);
   c.set_output(0, c.dtype(0), Shape{in.elements(0, split), in.elements(split, in.rank())});
@@ -56,7 +57,8 @@ std::vector<bool> axis_flags(const InferContext& c, int rank) {
   for (std::int64_t axis : c.need_ints(1)) {
     const auto normal = normalize_axis(axis, rank);
     if (!normal || flags[static_cast<std::size_t>(*normal)]) {
-      c.fail("axis " + std::to_string(axis) + " is outside or repeated for rank " + std::to_string(rank));
+      c.fail("axis " + std::to_string(axis) + " is outside or repeated for rank " +
+             std::to_string(rank));
     }
     flags[static_cast<std::size_t>(*normal)] = true;
   }
@@ -71,7 +73,8 @@ void infer_squeeze(InferContext& c) {
   for (int i = 0; i < in.rank(); ++i) {
     const bool dropped = all ? in[i] == 1 : drop[static_cast<std::size_t>(i)];
     if (dropped && in[i] != 1) {
-      c.fail("cannot squeeze dimension " + std::to_string(i) + " of shape " + in.str() + ": it is not 1");
+      c.fail("cannot squeeze dimension " + std::to_string(i) + " of shape " + in.str() +
+             ": it is not 1");
     }
     if (!dropped) out.push_back(in[i]);
   }
@@ -92,20 +95,45 @@ void infer_identity(InferContext& c) { c.set_output(0, c.dtype(0), c.shape(0)); 
 
 constexpr AttrDef kReshapeAttrs[] = {
     {.name = "allowzero", .type = AttrType::kInt, .doc = "0 in the shape means zero, not a copy"}};
-constexpr AttrDef kFlattenAttrs[] = {
-    {.name = "axis", .type = AttrType::kInt, .doc = "first dimension of the second factor", .int_default = 1}};
+constexpr AttrDef kFlattenAttrs[] = {{.name = "axis",
+                                      .type = AttrType::kInt,
+                                      .doc = "first dimension of the second factor",
+                                      .int_default = 1}};
 
 constexpr OpDef kOps[] = {
-    {.name = "Reshape", .doc = "The same elements in another shape.", .min_inputs = 2, .max_inputs = 2,
-     .attributes = kReshapeAttrs, .infer = infer_reshape, .view = true, .any_float = true},
-    {.name = "Flatten", .doc = "A matrix of the dimensions before and after an axis.",
-     .attributes = kFlattenAttrs, .infer = infer_flatten, .view = true, .any_float = true},
-    {.name = "Squeeze", .doc = "Drops dimensions of size one.", .max_inputs = 2,
-     .infer = infer_squeeze, .view = true, .any_float = true},
-    {.name = "Unsqueeze", .doc = "Inserts dimensions of size one.", .min_inputs = 2, .max_inputs = 2,
-     .infer = infer_unsqueeze, .view = true, .any_float = true},
-    {.name = "Identity", .doc = "Its input.", .infer = infer_identity,
-     .layout = LayoutRule::kFollow, .view = true, .any_float = true},
+    {.name = "Reshape",
+     .doc = "The same elements in another shape.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .attributes = kReshapeAttrs,
+     .infer = infer_reshape,
+     .view = true,
+     .any_float = true},
+    {.name = "Flatten",
+     .doc = "A matrix of the dimensions before and after an axis.",
+     .attributes = kFlattenAttrs,
+     .infer = infer_flatten,
+     .view = true,
+     .any_float = true},
+    {.name = "Squeeze",
+     .doc = "Drops dimensions of size one.",
+     .max_inputs = 2,
+     .infer = infer_squeeze,
+     .view = true,
+     .any_float = true},
+    {.name = "Unsqueeze",
+     .doc = "Inserts dimensions of size one.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .infer = infer_unsqueeze,
+     .view = true,
+     .any_float = true},
+    {.name = "Identity",
+     .doc = "Its input.",
+     .infer = infer_identity,
+     .layout = LayoutRule::kFollow,
+     .view = true,
+     .any_float = true},
 };
 
 }  // namespace

@@ -34,9 +34,11 @@ float decode_float(const Format& f, std::uint8_t code) {
   if (f.nan == f.sign && code == f.nan) return std::numeric_limits<float>::quiet_NaN();
   if (f.infinity >= 0 && magnitude == f.infinity) return negative ? -INFINITY : INFINITY;
   if (magnitude > f.largest) return std::numeric_limits<float>::quiet_NaN();
-  const int exponent = magnitude >> f.mantissa_bits, fraction = magnitude & ((1 << f.mantissa_bits) - 1);
+  const int exponent = magnitude >> f.mantissa_bits,
+            fraction = magnitude & ((1 << f.mantissa_bits) - 1);
   const int significand = exponent == 0 ? fraction : fraction + (1 << f.mantissa_bits);
-  const float value = std::ldexp(static_cast<float>(significand), std::max(exponent, 1) - f.bias - f.mantissa_bits);
+  const float value =
+      std::ldexp(static_cast<float>(significand), std::max(exponent, 1) - f.bias - f.mantissa_bits);
   return negative ? -value : value;
 }
 
@@ -54,7 +56,8 @@ std::uint8_t encode_float(const Format& f, float value, bool saturate) {
     // In units of the last place; the code counts them on from those of lower exponents.
     const float units = std::nearbyint(std::ldexp(magnitude, f.mantissa_bits - exponent));
     const std::int64_t below = static_cast<std::int64_t>(exponent + f.bias - 1) << f.mantissa_bits;
-    code = static_cast<int>(std::min<std::int64_t>(below + static_cast<std::int64_t>(units), f.largest + 1));
+    code = static_cast<int>(
+        std::min<std::int64_t>(below + static_cast<std::int64_t>(units), f.largest + 1));
   }
   if (code > f.largest) {
     const bool clamps = saturate || (f.nan < 0 && f.infinity < 0);
@@ -78,23 +81,23 @@ std::uint8_t encode_power(float value, const SmallRounding& rounding) {
   return static_cast<std::uint8_t>(exponent + 127);
 }
 
-int integer_bits(DType type) {
-  return type == DType::kInt4 || type == DType::kUInt4 ? 4 : 2;
-}
+int integer_bits(DType type) { return type == DType::kInt4 || type == DType::kUInt4 ? 4 : 2; }
 
 }  // namespace
 
-bool is_small(DType type) {
-  return type >= DType::kFloat8E4M3FN && type <= DType::kInt2;
-}
+bool is_small(DType type) { return type >= DType::kFloat8E4M3FN && type <= DType::kInt2; }
 
 float decode_small(DType type, std::uint8_t code) {
   switch (type) {
-    case DType::kUInt4: case DType::kUInt2: case DType::kInt4: case DType::kInt2: {
+    case DType::kUInt4:
+    case DType::kUInt2:
+    case DType::kInt4:
+    case DType::kInt2: {
       const int unused = 8 - integer_bits(type);  // what they hold is not defined
       const auto top = static_cast<std::uint8_t>(code << unused);
       const bool is_signed = type == DType::kInt4 || type == DType::kInt2;
-      return static_cast<float>(is_signed ? static_cast<std::int8_t>(top) >> unused : top >> unused);
+      return static_cast<float>(is_signed ? static_cast<std::int8_t>(top) >> unused
+                                          : top >> unused);
     }
     case DType::kFloat8E8M0:
       return code == 255 ? std::numeric_limits<float>::quiet_NaN() : std::ldexp(1.0f, code - 127);
@@ -104,7 +107,10 @@ float decode_small(DType type, std::uint8_t code) {
 
 std::uint8_t encode_small(DType type, float value, const SmallRounding& rounding) {
   switch (type) {
-    case DType::kUInt4: case DType::kUInt2: case DType::kInt4: case DType::kInt2: {
+    case DType::kUInt4:
+    case DType::kUInt2:
+    case DType::kInt4:
+    case DType::kInt2: {
       const int mask = (1 << integer_bits(type)) - 1;
       return static_cast<std::uint8_t>(saturate_cast<std::int64_t>(value) & mask);
     }

@@ -11,8 +11,8 @@ namespace lanewise {
 bool is_small(DType type);
 
 struct SmallRounding {
-  bool saturate = true;                  // 8-bit floats: the largest value, not infinity or NaN
-  bool up = true, nearest = false;       // float8e8m0: away from zero, to nearest; else toward zero
+  bool saturate = true;             // 8-bit floats: the largest value, not infinity or NaN
+  bool up = true, nearest = false;  // float8e8m0: away from zero, to nearest; else toward zero
 };
 
 // Exact.

@@ -42,7 +42,8 @@ Groups groups_of(const LowerContext& c) {
   }
   const int place = axis == rank ? rank - 1 : physical_axis(axis, rank, c.layout(0));
   if (flatten) {  // spatial dimensions from the axis on, with the channels inside
-    return {memory.elements(0, place), axis == rank ? 1 : memory.elements(place, rank - 1), memory[rank - 1]};
+    return {memory.elements(0, place), axis == rank ? 1 : memory.elements(place, rank - 1),
+            memory[rank - 1]};
   }
   return {memory.elements(0, place), memory[place], memory.elements(place + 1, rank)};
 }
@@ -60,7 +61,8 @@ void softmax_group(const double* x, double* y, std::int64_t n, std::int64_t stri
     y[k * stride] = logarithm ? shifted : std::exp(shifted);
   }
   const double shift = std::log(sum);
-  for (std::int64_t k = 0; k < n; ++k) y[k * stride] = logarithm ? y[k * stride] - shift : y[k * stride] / sum;
+  for (std::int64_t k = 0; k < n; ++k)
+    y[k * stride] = logarithm ? y[k * stride] - shift : y[k * stride] / sum;
 }
 
 // 1 at the first greatest element, 0 elsewhere.
@@ -97,9 +99,11 @@ Step lower_softmax(LowerContext& c) {
   Step step;
   step.run = [g, kernel](const RunContext& run) {
     const std::int64_t block = g.n * g.inner;
-    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / 4 / std::max<std::int64_t>(1, block));
+    const std::int64_t grain =
+        std::max<std::int64_t>(1, kGrain / 4 / std::max<std::int64_t>(1, block));
     parallel_for(run.threads, g.outer, grain, [&](std::int64_t begin, std::int64_t end) {
-      kernel(run.in<float>(0) + begin * block, run.out<float>(0) + begin * block, end - begin, g.n, g.inner);
+      kernel(run.in<float>(0) + begin * block, run.out<float>(0) + begin * block, end - begin, g.n,
+             g.inner);
     });
   };
   step.algorithm = g.inner == 1 ? "rows" : "columns";
@@ -117,14 +121,24 @@ double softmax_flops(const OpContext& c, std::span<const ValueInfo>) {
 }
 
 constexpr AttrDef kAttrs[] = {
-    {.name = "axis", .type = AttrType::kInt, .doc = "the dimension whose elements sum to 1", .int_default = -1},
-    {.name = "flatten_2d", .type = AttrType::kInt,
+    {.name = "axis",
+     .type = AttrType::kInt,
+     .doc = "the dimension whose elements sum to 1",
+     .int_default = -1},
+    {.name = "flatten_2d",
+     .type = AttrType::kInt,
      .doc = "1: all dimensions from the axis on count as one (opsets below 13)"}};
 
-constexpr OpDef softmax_op(std::string_view name, std::string_view doc, Step (*lower)(LowerContext&),
-                           std::uint32_t inplace) {
-  return {.name = name, .doc = doc, .attributes = kAttrs, .infer = infer_softmax, .lower = lower,
-          .layout = LayoutRule::kFollow, .inplace = inplace, .flops = softmax_flops};
+constexpr OpDef softmax_op(std::string_view name, std::string_view doc,
+                           Step (*lower)(LowerContext&), std::uint32_t inplace) {
+  return {.name = name,
+          .doc = doc,
+          .attributes = kAttrs,
+          .infer = infer_softmax,
+          .lower = lower,
+          .layout = LayoutRule::kFollow,
+          .inplace = inplace,
+          .flops = softmax_flops};
 }
 
 constexpr OpDef kOps[] = {

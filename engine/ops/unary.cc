@@ -18,7 +18,8 @@ double value(double x) {
   if constexpr (f == Unary::kReciprocal) return 1.0 / x;
   if constexpr (f == Unary::kFloor) return std::floor(x);
   if constexpr (f == Unary::kCeil) return std::ceil(x);
-  if constexpr (f == Unary::kRound) return std::nearbyint(x);  // in the default mode, halves to even
+  if constexpr (f == Unary::kRound)
+    return std::nearbyint(x);  // in the default mode, halves to even
 }
 
 template <Unary f>
@@ -30,7 +31,8 @@ Step lower_kernel(LowerContext& c) {
 // Functions without a kernel of their own: the C library's.
 template <double (*wide)(double), float (*narrow)(float)>
 Step lower_library(LowerContext& c) {
-  if (c.dtype(0) == DType::kFloat32) return map_elements<float, float>(c, [](float x) { return narrow(x); });
+  if (c.dtype(0) == DType::kFloat32)
+    return map_elements<float, float>(c, [](float x) { return narrow(x); });
   return map_elements<double, double>(c, [](double x) { return wide(x); });
 }
 
@@ -42,7 +44,8 @@ Step lower_signed(LowerContext& c) {
   visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) {
     step = map_elements<T, T>(c, [](T x) {
       if constexpr (f == Unary::kSign) {
-        return static_cast<T>(x > T{0} ? T{1} : (x < T{0} ? static_cast<T>(-1) : (x != x ? x : T{0})));
+        return static_cast<T>(x > T{0} ? T{1}
+                                       : (x < T{0} ? static_cast<T>(-1) : (x != x ? x : T{0})));
       } else if constexpr (std::is_floating_point_v<T>) {
         return f == Unary::kAbs ? std::abs(x) : -x;
       } else {
@@ -84,17 +87,28 @@ Step lower_is_nan(LowerContext& c) {
 }
 
 Step lower_is_inf(LowerContext& c) {
-  const bool negative = c.attr_int("detect_negative") != 0, positive = c.attr_int("detect_positive") != 0;
+  const bool negative = c.attr_int("detect_negative") != 0,
+             positive = c.attr_int("detect_positive") != 0;
   return float_test(c, [=](auto x) { return std::isinf(x) && (x < 0 ? negative : positive); });
 }
 
-constexpr AttrDef kIsInfAttrs[] = {
-    {.name = "detect_negative", .type = AttrType::kInt, .doc = "minus infinity counts", .int_default = 1},
-    {.name = "detect_positive", .type = AttrType::kInt, .doc = "plus infinity counts", .int_default = 1}};
+constexpr AttrDef kIsInfAttrs[] = {{.name = "detect_negative",
+                                    .type = AttrType::kInt,
+                                    .doc = "minus infinity counts",
+                                    .int_default = 1},
+                                   {.name = "detect_positive",
+                                    .type = AttrType::kInt,
+                                    .doc = "plus infinity counts",
+                                    .int_default = 1}};
 
 constexpr OpDef unary(std::string_view name, std::string_view doc, Step (*lower)(LowerContext&),
                       void (*infer)(InferContext&) = infer_map<kFloats>) {
-  return {.name = name, .doc = doc, .infer = infer, .lower = lower, .layout = LayoutRule::kFollow, .inplace = 1};
+  return {.name = name,
+          .doc = doc,
+          .infer = infer,
+          .lower = lower,
+          .layout = LayoutRule::kFollow,
+          .inplace = 1};
 }
 
 constexpr OpDef kOps[] = {
@@ -122,10 +136,17 @@ constexpr OpDef kOps[] = {
     unary("Atanh", "Inverse hyperbolic tangent.", lower_library<std::atanh, std::atanh>),
     unary("Not", "Negation of bool.", lower_not, infer_map<kBools>),
     unary("BitwiseNot", "Every bit inverted.", lower_bitwise_not, infer_map<kIntegers>),
-    {.name = "IsNaN", .doc = "Whether x is not a number.", .infer = infer_test, .lower = lower_is_nan,
+    {.name = "IsNaN",
+     .doc = "Whether x is not a number.",
+     .infer = infer_test,
+     .lower = lower_is_nan,
      .layout = LayoutRule::kFollow},
-    {.name = "IsInf", .doc = "Whether x is infinite.", .attributes = kIsInfAttrs, .infer = infer_test,
-     .lower = lower_is_inf, .layout = LayoutRule::kFollow},
+    {.name = "IsInf",
+     .doc = "Whether x is infinite.",
+     .attributes = kIsInfAttrs,
+     .infer = infer_test,
+     .lower = lower_is_inf,
+     .layout = LayoutRule::kFollow},
 };
 
 }  // namespace

@@ -14,12 +14,14 @@ struct Take {
 
 // Combines operand `operand` of `size` bytes per element, walked by `loop`, into the tile of the
 // output elements [begin, end); the first operand is copied there.
-void combine_tile(const BroadcastLoop& loop, RowsRun f, std::size_t size, const void* operand, void* tile,
-                  std::int64_t begin, std::int64_t end) {
+void combine_tile(const BroadcastLoop& loop, RowsRun f, std::size_t size, const void* operand,
+                  void* tile, std::int64_t begin, std::int64_t end) {
   loop.for_blocks(begin, end, [&](const BroadcastLoop::Block& block) {
-    const auto* in = static_cast<const std::byte*>(operand) + static_cast<std::size_t>(block.in[0]) * size;
+    const auto* in =
+        static_cast<const std::byte*>(operand) + static_cast<std::size_t>(block.in[0]) * size;
     auto* out = static_cast<std::byte*>(tile) + static_cast<std::size_t>(block.out - begin) * size;
-    f({out, in, out, block.rows, block.cols, block.cols, loop.row_stride(0), 1, loop.col_stride(0)});
+    f({out, in, out, block.rows, block.cols, block.cols, loop.row_stride(0), 1,
+       loop.col_stride(0)});
   });
 }
 
@@ -32,20 +34,23 @@ Step accumulate(const LowerContext& c, RowsRun f, bool mean) {
   for (int i = 0; i < c.num_inputs(); ++i) loops.push_back(broadcast_loop(c, {i}));
   Step step;
   step.run = [loops = std::move(loops), f, mean](const RunContext& run) {
-    parallel_for(run.threads, loops[0].elements, kGrain, [&](std::int64_t first, std::int64_t last) {
-      T tile[kTile];
-      for (std::int64_t begin = first; begin < last; begin += kTile) {
-        const std::int64_t end = std::min(begin + kTile, last);
-        for (std::size_t i = 0; i < loops.size(); ++i) {
-          const RowsRun rows = i == 0 ? run_rows<T, T, T, Take<T>> : f;
-          combine_tile(loops[i], rows, sizeof(T), run.in<void>(static_cast<int>(i)), tile, begin, end);
-        }
-        if (mean) {
-          for (std::int64_t i = 0; i < end - begin; ++i) tile[i] /= static_cast<T>(loops.size());
-        }
-        std::copy(tile, tile + (end - begin), run.out<T>(0) + begin);
-      }
-    });
+    parallel_for(run.threads, loops[0].elements, kGrain,
+                 [&](std::int64_t first, std::int64_t last) {
+                   T tile[kTile];
+                   for (std::int64_t begin = first; begin < last; begin += kTile) {
+                     const std::int64_t end = std::min(begin + kTile, last);
+                     for (std::size_t i = 0; i < loops.size(); ++i) {
+                       const RowsRun rows = i == 0 ? run_rows<T, T, T, Take<T>> : f;
+                       combine_tile(loops[i], rows, sizeof(T), run.in<void>(static_cast<int>(i)),
+                                    tile, begin, end);
+                     }
+                     if (mean) {
+                       for (std::int64_t i = 0; i < end - begin; ++i)
+                         tile[i] /= static_cast<T>(loops.size());
+                     }
+                     std::copy(tile, tile + (end - begin), run.out<T>(0) + begin);
+                   }
+                 });
   };
   step.algorithm = "tiles";
   return step;
@@ -63,15 +68,21 @@ Step lower_variadic(LowerContext& c) {
 
 constexpr OpDef variadic(std::string_view name, std::string_view doc, Step (*lower)(LowerContext&),
                          void (*infer)(InferContext&)) {
-  return {.name = name, .doc = doc, .min_inputs = 1, .max_inputs = -1, .infer = infer, .lower = lower,
-          .layout = LayoutRule::kFollow, .inplace = 0xffffffffu};
+  return {.name = name,
+          .doc = doc,
+          .min_inputs = 1,
+          .max_inputs = -1,
+          .infer = infer,
+          .lower = lower,
+          .layout = LayoutRule::kFollow,
+          .inplace = 0xffffffffu};
 }
 
 constexpr OpDef kOps[] = {
     variadic("Sum", "The sum of all operands.", lower_variadic<AddFunction, kernels::Binary::kAdd>,
              infer_binary<kFloats>),
-    variadic("Mean", "The mean of all operands.", lower_variadic<AddFunction, kernels::Binary::kAdd, true>,
-             infer_binary<kFloats>),
+    variadic("Mean", "The mean of all operands.",
+             lower_variadic<AddFunction, kernels::Binary::kAdd, true>, infer_binary<kFloats>),
     variadic("Min", "The least of all operands, NaN if one is.",
              lower_variadic<MinFunction, kernels::Binary::kMin>, infer_binary<kNumbers>),
     variadic("Max", "The greatest of all operands, NaN if one is.",

@@ -11,15 +11,17 @@ namespace lanewise {
 namespace {
 
 bool may_be_channels_last(const Value& value) {
-  return value.shape.rank() >= 3 && (value.dtype == DType::kFloat32 || value.dtype == DType::kUInt8 ||
-                                     value.dtype == DType::kInt8);
+  return value.shape.rank() >= 3 && (value.dtype == DType::kFloat32 ||
+                                     value.dtype == DType::kUInt8 || value.dtype == DType::kInt8);
 }
 
 // The axes of the shape that memory order walks, outermost first, without those of size one.
-std::vector<int> memory_order(const Shape& shape, Layout layout, const std::vector<std::int64_t>* perm) {
+std::vector<int> memory_order(const Shape& shape, Layout layout,
+                              const std::vector<std::int64_t>* perm) {
   std::vector<int> order(static_cast<std::size_t>(shape.rank()), -1);
   for (int axis = 0; axis < shape.rank(); ++axis) {
-    const int source = perm == nullptr ? axis : static_cast<int>((*perm)[static_cast<std::size_t>(axis)]);
+    const int source =
+        perm == nullptr ? axis : static_cast<int>((*perm)[static_cast<std::size_t>(axis)]);
     const int place = physical_axis(axis, shape.rank(), layout);
     order[static_cast<std::size_t>(place)] = shape[axis] == 1 ? -1 : source;
   }
@@ -76,7 +78,8 @@ class Assigner {
     last = last && may_be_channels_last(out);
     const Layout layout = last ? Layout::kChannelsLast : Layout::kPlain;
     for (ValueId& id : node.inputs) {
-      const bool full = id != kNoValue && graph_.value(id).shape.rank() == graph_.value(node.outputs[0]).shape.rank();
+      const bool full = id != kNoValue &&
+                        graph_.value(id).shape.rank() == graph_.value(node.outputs[0]).shape.rank();
       id = in_layout(id, full ? layout : Layout::kPlain);
     }
     for (ValueId id : node.outputs) {

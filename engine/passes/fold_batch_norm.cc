@@ -34,8 +34,8 @@ Affine affine_of(const Graph& graph, const Node& norm) {
   const float* epsilon = norm.attribute<float>("epsilon");
   Affine result;
   for (std::int64_t c = 0; c < variance->elements(); ++c) {
-    const double scale =
-        gamma[c] / std::sqrt(static_cast<double>(variance->as<float>()[c]) + (epsilon ? *epsilon : 1e-5f));
+    const double scale = gamma[c] / std::sqrt(static_cast<double>(variance->as<float>()[c]) +
+                                              (epsilon ? *epsilon : 1e-5f));
     result.scale.push_back(scale);
     result.shift.push_back(beta[c] - scale * mean[c]);
   }
@@ -44,7 +44,8 @@ Affine affine_of(const Graph& graph, const Node& norm) {
 
 // The output channel of each weight: dimension 0 of Conv's weights; of ConvTranspose's
 // [C, M / group, k...], dimension 1 within the group of dimension 0.
-Tensor scaled_weights(const Tensor& weights, const Affine& affine, bool transposed, std::int64_t group) {
+Tensor scaled_weights(const Tensor& weights, const Affine& affine, bool transposed,
+                      std::int64_t group) {
   Tensor result = Tensor::allocate(DType::kFloat32, weights.shape());
   const std::int64_t d0 = weights.shape()[0], d1 = weights.shape()[1];
   const std::int64_t taps = weights.shape().elements(2, weights.shape().rank());
@@ -54,7 +55,8 @@ Tensor scaled_weights(const Tensor& weights, const Affine& affine, bool transpos
       const double scale = affine.scale[static_cast<std::size_t>(channel)];
       const std::int64_t base = (i * d1 + j) * taps;
       for (std::int64_t t = 0; t < taps; ++t) {
-        result.mutable_as<float>()[base + t] = static_cast<float>(weights.as<float>()[base + t] * scale);
+        result.mutable_as<float>()[base + t] =
+            static_cast<float>(weights.as<float>()[base + t] * scale);
       }
     }
   }
@@ -73,7 +75,8 @@ Tensor shifted_bias(const Tensor* bias, const Affine& affine) {
 }
 
 bool foldable(const Graph& graph, const Node& conv, const Node& norm) {
-  if (!is_conv(conv) || norm.op->name != "BatchNormalization" || !norm.op->domain.empty()) return false;
+  if (!is_conv(conv) || norm.op->name != "BatchNormalization" || !norm.op->domain.empty())
+    return false;
   const auto* training = norm.attribute<std::int64_t>("training_mode");
   if (training != nullptr && *training != 0) return false;
   for (std::size_t i = 1; i <= 4; ++i) {
@@ -106,7 +109,8 @@ void fold(Graph& graph, Node& conv, const Node& norm, const ConstantMaker& const
   const auto folded = constants(weights.data(), key + ":weights", [&] {
     return scaled_weights(weights, affine, transposed, group == nullptr ? 1 : *group);
   });
-  const auto shifted = constants(weights.data(), key + ":bias", [&] { return shifted_bias(bias, affine); });
+  const auto shifted =
+      constants(weights.data(), key + ":bias", [&] { return shifted_bias(bias, affine); });
   conv.inputs.resize(3, kNoValue);
   conv.inputs[1] = add_constant(graph, graph.value_name(norm.outputs[0]) + ":weights", folded);
   conv.inputs[2] = add_constant(graph, graph.value_name(norm.outputs[0]) + ":bias", shifted);

@@ -29,11 +29,13 @@ const FusedForm* form_of(const Node& node) {
 }
 
 // The scalar content of an optional constant input, or `fallback`; false when it is not constant.
-bool scalar_input(const Graph& graph, const Node& node, std::size_t i, float fallback, float* result) {
+bool scalar_input(const Graph& graph, const Node& node, std::size_t i, float fallback,
+                  float* result) {
   *result = fallback;
   if (i >= node.inputs.size() || node.inputs[i] == kNoValue) return true;
   const Tensor* tensor = graph.value(node.inputs[i]).constant.get();
-  if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->elements() != 1) return false;
+  if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->elements() != 1)
+    return false;
   *result = *tensor->as<float>();
   return true;
 }
@@ -52,10 +54,12 @@ struct FusedActivation {
 FusedActivation activation_of(const Graph& graph, const Node& node) {
   if (!node.op->domain.empty()) return {};
   const std::string_view op = node.op->name;
-  if (op == "Relu" || op == "Sigmoid" || op == "Tanh" || op == "HardSwish") return {std::string(op), 0, 0};
+  if (op == "Relu" || op == "Sigmoid" || op == "Tanh" || op == "HardSwish")
+    return {std::string(op), 0, 0};
   if (op == "LeakyRelu") return {"LeakyRelu", attr_or(node, "alpha", 0.01f), 0};
   if (op == "Elu") return {"Elu", attr_or(node, "alpha", 1.0f), 0};
-  if (op == "HardSigmoid") return {"HardSigmoid", attr_or(node, "alpha", 0.2f), attr_or(node, "beta", 0.5f)};
+  if (op == "HardSigmoid")
+    return {"HardSigmoid", attr_or(node, "alpha", 0.2f), attr_or(node, "beta", 0.5f)};
   if (op == "Clip") {
     constexpr float kMax = std::numeric_limits<float>::infinity();
     FusedActivation clip{"Clip", 0, 0};
@@ -69,7 +73,10 @@ FusedActivation activation_of(const Graph& graph, const Node& node) {
 class Fuser {
  public:
   explicit Fuser(Graph& graph)
-      : graph_(graph), uses_(count_uses(graph)), producer_(producers(graph)), erased_(graph.nodes.size()) {}
+      : graph_(graph),
+        uses_(count_uses(graph)),
+        producer_(producers(graph)),
+        erased_(graph.nodes.size()) {}
 
   void run() {
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
@@ -107,7 +114,8 @@ class Fuser {
     if (!add.op->domain.empty() || add.op->name != "Add" || add.inputs.size() != 2) return false;
     const ValueId a = add.inputs[0], b = add.inputs[1];
     if (a == b || graph_.value(a).shape != graph_.value(b).shape) return false;
-    int from = std::max(takes_residual(a), takes_residual(b));  // the later one: both operands are ready
+    int from =
+        std::max(takes_residual(a), takes_residual(b));  // the later one: both operands are ready
     if (from < 0) return false;
     const ValueId other = graph_.nodes[static_cast<std::size_t>(from)].outputs[0] == a ? b : a;
     Node& fused = absorb(from, i);
@@ -145,7 +153,8 @@ class Fuser {
       const int sigmoid = producer_[static_cast<std::size_t>(gate)];
       if (sigmoid < 0 || uses_[static_cast<std::size_t>(gate)] != 1) continue;
       const Node& inner = graph_.nodes[static_cast<std::size_t>(sigmoid)];
-      if (!inner.op->domain.empty() || inner.op->name != "Sigmoid" || inner.inputs[0] != x) continue;
+      if (!inner.op->domain.empty() || inner.op->name != "Sigmoid" || inner.inputs[0] != x)
+        continue;
       if (uses_[static_cast<std::size_t>(x)] != 2) continue;
       const int from = producer_[static_cast<std::size_t>(x)];
       if (from < 0 || graph_.value(x).dtype != DType::kFloat32) continue;

@@ -42,7 +42,8 @@ void remove_dead(Graph& graph) {
   for (std::size_t i = graph.nodes.size(); i-- > 0;) {
     const Node& node = graph.nodes[i];
     bool live = false;
-    for (ValueId id : node.outputs) live = live || (id != kNoValue && needed[static_cast<std::size_t>(id)]);
+    for (ValueId id : node.outputs)
+      live = live || (id != kNoValue && needed[static_cast<std::size_t>(id)]);
     erased[i] = !live;
     if (!live) continue;
     for (ValueId id : node.inputs) {

@@ -16,7 +16,8 @@ class PlanWeights final : public WeightCache {
  public:
   PlanWeights(SharedWeights& shared, const std::set<const void*>& lasting)
       : shared_(shared), lasting_(lasting) {}
-  std::shared_ptr<const std::byte> get(const void* source, const std::string& key, std::size_t bytes,
+  std::shared_ptr<const std::byte> get(const void* source, const std::string& key,
+                                       std::size_t bytes,
                                        const std::function<void(std::byte*)>& fill) override {
     if (lasting_.contains(source)) return shared_.get(source, key, bytes, fill);
     std::shared_ptr<std::byte> memory = allocate_shared(bytes);
@@ -33,7 +34,12 @@ class Compiler {
  public:
   Compiler(const Graph& source, const Walk& walk, const Facts& facts, const Options& options,
            SharedWeights& weights, const LowerContext::SubgraphCompiler& compile)
-      : source_(source), walk_(walk), facts_(facts), options_(options), weights_(weights), compile_(compile) {}
+      : source_(source),
+        walk_(walk),
+        facts_(facts),
+        options_(options),
+        weights_(weights),
+        compile_(compile) {}
 
   std::unique_ptr<Segment> run(const std::vector<ValueId>& results) {
     specialize(results);
@@ -94,7 +100,8 @@ void Compiler::specialize(const std::vector<ValueId>& results) {
     if (fact.content && facts_.fixed[i]) lasting_.insert(fact.content->data());
     graph_.values.push_back(std::move(value));
   }
-  for (int index : walk_.nodes) graph_.nodes.push_back(source_.nodes[static_cast<std::size_t>(index)]);
+  for (int index : walk_.nodes)
+    graph_.nodes.push_back(source_.nodes[static_cast<std::size_t>(index)]);
   graph_.outputs = results;
 }
 
@@ -191,8 +198,8 @@ void Compiler::lower() {
       Root root;
       root.first = root.last = step;
       if (value.shape.known()) {
-        root.bytes = static_cast<std::size_t>(
-            checked_multiply(value.shape.elements(), static_cast<std::int64_t>(dtype_size(value.dtype))));
+        root.bytes = static_cast<std::size_t>(checked_multiply(
+            value.shape.elements(), static_cast<std::int64_t>(dtype_size(value.dtype))));
       }
       root.place.kind = Place::Kind::kArena;
       roots_of_[static_cast<std::size_t>(id)] = static_cast<int>(roots_.size());
@@ -222,9 +229,11 @@ void Compiler::mark_results() {
 // conv(x) + x must not write over x while it is convolved.
 bool Compiler::read_otherwise(const Node& node, std::size_t i) const {
   for (std::size_t j = 0; j < node.inputs.size(); ++j) {
-    if (j == i || node.inputs[j] == kNoValue || root_of(node.inputs[j]) != root_of(node.inputs[i])) continue;
+    if (j == i || node.inputs[j] == kNoValue || root_of(node.inputs[j]) != root_of(node.inputs[i]))
+      continue;
     const bool elementwise = j < 32 && (node.op->inplace >> j & 1u) != 0;
-    if (!elementwise || graph_.value(node.inputs[j]).shape != graph_.value(node.inputs[i]).shape) return true;
+    if (!elementwise || graph_.value(node.inputs[j]).shape != graph_.value(node.inputs[i]).shape)
+      return true;
   }
   return false;
 }
@@ -241,7 +250,8 @@ void Compiler::share_bytes(const Node& node, int step) {
     const int in = root_of(node.inputs[i]);
     Root& root = roots_[static_cast<std::size_t>(in)];
     const bool ends = root.place.kind == Place::Kind::kArena && root.last == step && in != out;
-    if (!ends || value.shape != made.shape || dtype_size(value.dtype) != dtype_size(made.dtype)) continue;
+    if (!ends || value.shape != made.shape || dtype_size(value.dtype) != dtype_size(made.dtype))
+      continue;
     if (read_otherwise(node, i)) continue;
     root.last = std::max(root.last, roots_[static_cast<std::size_t>(out)].last);
     for (int& id_root : roots_of_) {
@@ -288,8 +298,8 @@ void Compiler::place() {
 }  // namespace
 
 std::unique_ptr<Segment> compile_segment(const Graph& graph, const Walk& walk, const Facts& facts,
-                                         const std::vector<ValueId>& results, const Options& options,
-                                         SharedWeights& weights,
+                                         const std::vector<ValueId>& results,
+                                         const Options& options, SharedWeights& weights,
                                          const LowerContext::SubgraphCompiler& compile) {
   return Compiler(graph, walk, facts, options, weights, compile).run(results);
 }

@@ -27,7 +27,8 @@ Tensor widened(const Tensor& narrow) {
 }
 
 Tensor narrowed(const Tensor& wide, DType dtype) {
-  return dtype == DType::kFloat16 ? converted<Float16, float>(wide) : converted<BFloat16, float>(wide);
+  return dtype == DType::kFloat16 ? converted<Float16, float>(wide)
+                                  : converted<BFloat16, float>(wide);
 }
 
 // An output's bytes for a view: the input's under the inferred shape.
@@ -54,7 +55,8 @@ std::vector<Tensor> run_lowered(const Node& node, std::span<const ValueInfo> inp
   }
   TensorEmitter emitter(results);
   const AlignedBytes scratch = allocate_aligned(step.scratch_bytes);
-  step.run({.inputs = in, .outputs = out, .scratch = scratch.get(), .threads = 1, .emitter = &emitter});
+  step.run(
+      {.inputs = in, .outputs = out, .scratch = scratch.get(), .threads = 1, .emitter = &emitter});
   return results;
 }
 
@@ -75,9 +77,11 @@ std::vector<ValueInfo> infer_node(const Node& node, std::span<const ValueInfo> i
   node.op->infer(context);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (node.outputs[i] != kNoValue && !outputs[i].present()) {
-      context.unsupported("output " + std::to_string(i) + " cannot be computed; leave it out of the model");
+      context.unsupported("output " + std::to_string(i) +
+                          " cannot be computed; leave it out of the model");
     }
-    if (outputs[i].dtype == DType::kFloat32 && narrow != DType::kUndefined) outputs[i].dtype = narrow;
+    if (outputs[i].dtype == DType::kFloat32 && narrow != DType::kUndefined)
+      outputs[i].dtype = narrow;
     if (outputs[i].shape.known()) (void)outputs[i].shape.elements();  // throws when it overflows
   }
   return outputs;

@@ -23,7 +23,9 @@ std::vector<Tensor> evaluate_node(const Node& node, std::span<const ValueInfo> i
 class TensorEmitter final : public Emitter {
  public:
   explicit TensorEmitter(std::vector<Tensor>& outputs) : outputs_(outputs) {}
-  void emit(int output, Tensor tensor) override { outputs_[static_cast<std::size_t>(output)] = std::move(tensor); }
+  void emit(int output, Tensor tensor) override {
+    outputs_[static_cast<std::size_t>(output)] = std::move(tensor);
+  }
 
  private:
   std::vector<Tensor>& outputs_;

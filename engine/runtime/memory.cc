@@ -36,8 +36,9 @@ std::size_t find_gap(const std::vector<const Lifetime*>& placed, const Lifetime&
 std::size_t place_buffers(std::vector<Lifetime>& buffers) {
   std::vector<std::size_t> order(buffers.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return buffers[a].bytes > buffers[b].bytes; });
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return buffers[a].bytes > buffers[b].bytes;
+  });
   std::vector<const Lifetime*> placed;
   std::size_t total = 0;
   for (std::size_t index : order) {
@@ -45,8 +46,9 @@ std::size_t place_buffers(std::vector<Lifetime>& buffers) {
     const std::size_t bytes = rounded(buffer.bytes);
     buffer.offset = find_gap(placed, buffer, bytes);
     total = std::max(total, buffer.offset + bytes);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), &buffer,
-                                   [](const Lifetime* a, const Lifetime* b) { return a->offset < b->offset; }),
+    placed.insert(std::upper_bound(
+                      placed.begin(), placed.end(), &buffer,
+                      [](const Lifetime* a, const Lifetime* b) { return a->offset < b->offset; }),
                   &buffer);
   }
   return total;

@@ -27,7 +27,9 @@ Options make_options(const std::string& isa, int threads, const std::string& num
   }
   Options options;
   options.isa = parse_isa(isa.empty() ? knobs().isa : isa);
-  options.threads = threads > 0 ? threads : knobs().threads > 0 ? knobs().threads : default_threads();
+  options.threads = threads > 0           ? threads
+                    : knobs().threads > 0 ? knobs().threads
+                                          : default_threads();
   options.numerics = parse_numerics(numerics);
   return options;
 }

@@ -95,14 +95,15 @@ std::shared_ptr<PlanNode> Program::next_of(PlanNode& node, const Live& live,
   Facts facts = node.facts;
   for (ValueId id : node.emitted) {
     const Tensor& tensor = live.at(id);
-    facts.values[static_cast<std::size_t>(id)] = {tensor.dtype(), tensor.shape(), Layout::kPlain, nullptr};
+    facts.values[static_cast<std::size_t>(id)] = {tensor.dtype(), tensor.shape(), Layout::kPlain,
+                                                  nullptr};
   }
   if (node.wanted != kNoValue) {
     const Tensor& tensor = live.at(node.wanted);
     // A copy: the caller may change the array, and the plan must go on meaning what its key says.
     auto content = std::make_shared<const Tensor>(tensor.copy());
-    facts.values[static_cast<std::size_t>(node.wanted)] = {tensor.dtype(), tensor.shape(), Layout::kPlain,
-                                                           std::move(content)};
+    facts.values[static_cast<std::size_t>(node.wanted)] = {tensor.dtype(), tensor.shape(),
+                                                           Layout::kPlain, std::move(content)};
   }
   make_room(node.next);
   auto next = make_node(std::move(facts), node.next_node, outputs);
@@ -110,7 +111,8 @@ std::shared_ptr<PlanNode> Program::next_of(PlanNode& node, const Live& live,
   return next;
 }
 
-std::shared_ptr<PlanNode> Program::make_node(Facts facts, int first, const std::vector<ValueId>& outputs) {
+std::shared_ptr<PlanNode> Program::make_node(Facts facts, int first,
+                                             const std::vector<ValueId>& outputs) {
   auto node = std::make_shared<PlanNode>();
   const Walk walk = walk_graph(*graph_, first, facts, folded_, options_, compile_);
   const std::vector<ValueId> results = leaving(walk, facts, outputs);
@@ -140,19 +142,23 @@ std::vector<ValueId> Program::leaving(const Walk& walk, const Facts& facts,
   std::vector<ValueId> result;
   for (int index : walk.nodes) {
     for (ValueId id : graph_->nodes[static_cast<std::size_t>(index)].outputs) {
-      const bool known = id != kNoValue && facts.values[static_cast<std::size_t>(id)].content != nullptr;
+      const bool known =
+          id != kNoValue && facts.values[static_cast<std::size_t>(id)].content != nullptr;
       if (id != kNoValue && !known && needed.contains(id)) result.push_back(id);
     }
   }
   return result;
 }
 
-std::vector<Tensor> Program::run(std::span<const Tensor> inputs, const std::map<ValueId, Tensor>& overrides,
+std::vector<Tensor> Program::run(std::span<const Tensor> inputs,
+                                 const std::map<ValueId, Tensor>& overrides,
                                  const std::vector<ValueId>& outputs, Trace* trace) {
   Live live = overrides;
-  for (std::size_t i = 0; i < inputs.size(); ++i) live.insert_or_assign(graph_->inputs[i], inputs[i]);
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    live.insert_or_assign(graph_->inputs[i], inputs[i]);
   std::map<ValueId, ValueInfo> forms;
-  for (const auto& [id, tensor] : live) forms[id] = {tensor.dtype(), tensor.shape(), Layout::kPlain, nullptr};
+  for (const auto& [id, tensor] : live)
+    forms[id] = {tensor.dtype(), tensor.shape(), Layout::kPlain, nullptr};
   std::shared_ptr<PlanNode> node = root_for(forms, outputs);
   for (;;) {
     if (trace != nullptr) trace->plans.push_back(node);
@@ -169,7 +175,8 @@ std::vector<Tensor> Program::run(std::span<const Tensor> inputs, const std::map<
     } else if (content != nullptr) {
       results.push_back(*content);
     } else {
-      throw ModelError("the value '" + graph_->value_name(id) + "' is never computed; no node makes it");
+      throw ModelError("the value '" + graph_->value_name(id) +
+                       "' is never computed; no node makes it");
     }
   }
   return results;

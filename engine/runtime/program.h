@@ -15,8 +15,8 @@ namespace lanewise {
 // One planned segment and the plans that follow it, by the shapes or contents it leads to.
 struct PlanNode {
   std::unique_ptr<Segment> segment;
-  Facts facts;              // after the segment
-  int next_node = 0;        // first node that is not planned yet
+  Facts facts;        // after the segment
+  int next_node = 0;  // first node that is not planned yet
   ValueId wanted = kNoValue;
   std::vector<ValueId> emitted;  // values whose shapes the segment's run tells
   bool complete = false;
@@ -32,7 +32,8 @@ class Program final : public Callable {
 
   // `inputs` parallel to graph().inputs; `overrides` replace initialisers. Returns the values of
   // `outputs` in order. Safe from several threads.
-  std::vector<Tensor> run(std::span<const Tensor> inputs, const std::map<ValueId, Tensor>& overrides,
+  std::vector<Tensor> run(std::span<const Tensor> inputs,
+                          const std::map<ValueId, Tensor>& overrides,
                           const std::vector<ValueId>& outputs, Trace* trace = nullptr);
 
   // Callable: the graph's own outputs.
@@ -48,7 +49,8 @@ class Program final : public Callable {
   using Live = std::map<ValueId, Tensor>;
   std::shared_ptr<PlanNode> root_for(const std::map<ValueId, ValueInfo>& inputs,
                                      const std::vector<ValueId>& outputs);
-  std::shared_ptr<PlanNode> next_of(PlanNode& node, const Live& live, const std::vector<ValueId>& outputs);
+  std::shared_ptr<PlanNode> next_of(PlanNode& node, const Live& live,
+                                    const std::vector<ValueId>& outputs);
   std::shared_ptr<PlanNode> make_node(Facts facts, int first, const std::vector<ValueId>& outputs);
   std::vector<ValueId> leaving(const Walk& walk, const Facts& facts,
                                const std::vector<ValueId>& outputs) const;

@@ -41,7 +41,8 @@ void Segment::give_back(std::unique_ptr<Frame> frame) const {
   frames_.push_back(std::move(frame));
 }
 
-void Segment::bind(Frame& frame, const std::vector<Tensor>& live, std::vector<Tensor>& results) const {
+void Segment::bind(Frame& frame, const std::vector<Tensor>& live,
+                   std::vector<Tensor>& results) const {
   const auto address = [&](const Place& place) -> void* {
     switch (place.kind) {
       case Place::Kind::kArena: return frame.arena.get() + place.index;
@@ -54,8 +55,10 @@ void Segment::bind(Frame& frame, const std::vector<Tensor>& live, std::vector<Te
   };
   for (std::size_t i = 0; i < parts_.steps.size(); ++i) {
     const BoundStep& step = parts_.steps[i];
-    for (std::size_t j = 0; j < step.inputs.size(); ++j) frame.inputs[i][j] = address(step.inputs[j]);
-    for (std::size_t j = 0; j < step.outputs.size(); ++j) frame.outputs[i][j] = address(step.outputs[j]);
+    for (std::size_t j = 0; j < step.inputs.size(); ++j)
+      frame.inputs[i][j] = address(step.inputs[j]);
+    for (std::size_t j = 0; j < step.outputs.size(); ++j)
+      frame.outputs[i][j] = address(step.outputs[j]);
   }
 }
 

@@ -20,7 +20,7 @@ namespace lanewise {
 struct Place {
   enum class Kind : std::uint8_t { kNone, kArena, kConstant, kLive, kResult };
   Kind kind = Kind::kNone;
-  std::size_t index = 0;   // offset in the arena; index in constants, live or results
+  std::size_t index = 0;  // offset in the arena; index in constants, live or results
 };
 
 // A step of a segment, with what `explain` says of it.
@@ -41,8 +41,8 @@ struct BoundStep {
 struct Result {
   ValueId id = kNoValue;
   DType dtype = DType::kUndefined;
-  Shape shape;           // with kUnknown dimensions when the step emits it
-  Place copy_from;       // set when the bytes lie elsewhere (an input, a constant, another result)
+  Shape shape;      // with kUnknown dimensions when the step emits it
+  Place copy_from;  // set when the bytes lie elsewhere (an input, a constant, another result)
 };
 
 struct StepTime {
@@ -60,7 +60,7 @@ class Segment {
   struct Parts {
     std::vector<BoundStep> steps;
     std::vector<std::shared_ptr<const Tensor>> constants;
-    std::vector<ValueId> live;     // values read from before the segment
+    std::vector<ValueId> live;  // values read from before the segment
     std::vector<Result> results;
     std::size_t arena_bytes = 0;
   };
@@ -89,8 +89,8 @@ class Segment {
 
 // Compiles walked nodes. `results` names the values that must leave the segment.
 std::unique_ptr<Segment> compile_segment(const Graph& graph, const Walk& walk, const Facts& facts,
-                                         const std::vector<ValueId>& results, const Options& options,
-                                         SharedWeights& weights,
+                                         const std::vector<ValueId>& results,
+                                         const Options& options, SharedWeights& weights,
                                          const LowerContext::SubgraphCompiler& compile);
 
 }  // namespace lanewise

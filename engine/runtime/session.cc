@@ -22,7 +22,9 @@ bool is_symbol(const std::string& dim_name) {
   return !dim_name.empty() && dim_name != "?" && dim_name != "None";
 }
 
-std::string form(DType dtype, const Shape& shape) { return std::string(dtype_name(dtype)) + " " + shape.str(); }
+std::string form(DType dtype, const Shape& shape) {
+  return std::string(dtype_name(dtype)) + " " + shape.str();
+}
 
 std::string declared_form(const TensorInfo& info) {
   if (!info.ranked) return std::string(dtype_name(info.dtype)) + " of any shape";
@@ -36,7 +38,8 @@ std::string declared_form(const TensorInfo& info) {
   return text + "]";
 }
 
-[[noreturn]] void refuse(const TensorInfo& info, DType dtype, const Shape& shape, const std::string& hint) {
+[[noreturn]] void refuse(const TensorInfo& info, DType dtype, const Shape& shape,
+                         const std::string& hint) {
   const std::string expected = declared_form(info), got = form(dtype, shape);
   throw InputError("input '" + info.name + "': expected " + expected + ", got " + got + "; " + hint,
                    info.name, expected, got);
@@ -44,8 +47,8 @@ std::string declared_form(const TensorInfo& info) {
 
 [[noreturn]] void refuse_missing(const TensorInfo& info) {
   const std::string expected = declared_form(info);
-  throw InputError("input '" + info.name + "' is missing; expected " + expected, info.name, expected,
-                   "nothing");
+  throw InputError("input '" + info.name + "' is missing; expected " + expected, info.name,
+                   expected, "nothing");
 }
 
 // A step as reports name it, not timed yet.
@@ -97,7 +100,8 @@ void call_after_fork(F&& f) {
 Session::Session(std::shared_ptr<const Graph> graph, const Options& options)
     : program_(std::move(graph), options) {
   const Graph& g = this->graph();
-  for (std::size_t i = 0; i < g.values.size(); ++i) ids_.emplace(g.values[i].name, static_cast<ValueId>(i));
+  for (std::size_t i = 0; i < g.values.size(); ++i)
+    ids_.emplace(g.values[i].name, static_cast<ValueId>(i));
   // With every shape known the plan is made now: a model that cannot run says so when it is loaded.
   std::map<ValueId, ValueInfo> forms;
   for (ValueId id : g.inputs) {
@@ -135,18 +139,23 @@ std::vector<std::string> Session::tensor_names() const {
 void Session::check(const TensorInfo& info, DType dtype, const Shape& shape,
                     std::map<std::string, std::int64_t>& sizes) const {
   if (info.dtype != DType::kUndefined && dtype != info.dtype) {
-    refuse(info, dtype, shape, "convert it with .astype('" + std::string(dtype_name(info.dtype)) + "')");
+    refuse(info, dtype, shape,
+           "convert it with .astype('" + std::string(dtype_name(info.dtype)) + "')");
   }
   if (!info.ranked) return;
-  if (shape.rank() != info.shape.rank()) refuse(info, dtype, shape, "give it that number of dimensions");
+  if (shape.rank() != info.shape.rank())
+    refuse(info, dtype, shape, "give it that number of dimensions");
   for (int i = 0; i < info.shape.rank(); ++i) {
-    if (info.shape[i] >= 0 && shape[i] != info.shape[i]) refuse(info, dtype, shape, "give it that shape");
+    if (info.shape[i] >= 0 && shape[i] != info.shape[i])
+      refuse(info, dtype, shape, "give it that shape");
     const auto at = static_cast<std::size_t>(i);
-    if (info.shape[i] >= 0 || at >= info.dim_names.size() || !is_symbol(info.dim_names[at])) continue;
+    if (info.shape[i] >= 0 || at >= info.dim_names.size() || !is_symbol(info.dim_names[at]))
+      continue;
     const auto [known, added] = sizes.emplace(info.dim_names[at], shape[i]);
     if (!added && known->second != shape[i]) {
-      refuse(info, dtype, shape, "dimension '" + info.dim_names[at] + "' is " + std::to_string(known->second) +
-                                     " elsewhere in the inputs");
+      refuse(info, dtype, shape,
+             "dimension '" + info.dim_names[at] + "' is " + std::to_string(known->second) +
+                 " elsewhere in the inputs");
     }
   }
 }
@@ -158,8 +167,9 @@ void Session::check_names(const Named& inputs) const {
   for (const TensorInfo& info : this->inputs()) names.push_back(info.name);
   for (const auto& [name, value] : inputs) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
-      throw InputError("input '" + name + "' is not an input of this model; its inputs are " + joined(names),
-                       name, joined(names), name);
+      throw InputError(
+          "input '" + name + "' is not an input of this model; its inputs are " + joined(names),
+          name, joined(names), name);
     }
   }
 }
@@ -172,7 +182,8 @@ std::vector<ValueId> Session::output_ids(const std::vector<std::string>& names) 
     if (it == ids_.end() || name.empty()) {
       std::vector<std::string> own;
       for (ValueId id : graph().outputs) own.push_back(graph().value_name(id));
-      throw InputError("output '" + name + "' is no tensor of this model; its outputs are " + joined(own) +
+      throw InputError("output '" + name + "' is no tensor of this model; its outputs are " +
+                           joined(own) +
                            ", and model.tensor_names lists every tensor that can be asked for",
                        name, "the name of a tensor of the model", name);
     }
@@ -252,8 +263,9 @@ Description Session::describe(const std::map<std::string, Shape>& shapes) {
     if (given == shapes.end() && info.optional) continue;
     if (given == shapes.end()) refuse_missing(info);
     if (info.dtype == DType::kUndefined) {
-      throw InputError("input '" + info.name + "' has no element type in the file; run the model on an array",
-                       info.name, "an element type", "none");
+      throw InputError(
+          "input '" + info.name + "' has no element type in the file; run the model on an array",
+          info.name, "an element type", "none");
     }
     check(info, info.dtype, given->second, sizes);
     forms[ids_.at(info.name)] = {info.dtype, given->second, Layout::kPlain, nullptr};

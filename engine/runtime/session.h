@@ -31,16 +31,16 @@ struct LayerProfile {
 
 struct Profile {
   std::vector<LayerProfile> layers;
-  double total_seconds = 0;  // median over the runs, of the whole run
+  double total_seconds = 0;      // median over the runs, of the whole run
   std::size_t weight_bytes = 0;  // transformed weights held beside the file's own
 };
 
 // What a run will do, as far as shapes tell.
 struct Description {
   std::vector<LayerProfile> layers;  // with no times
-  bool complete = true;          // false when what follows depends on data
-  std::size_t arena_bytes = 0;   // memory for inner values and scratch
-  std::size_t weight_bytes = 0;  // as in Profile
+  bool complete = true;              // false when what follows depends on data
+  std::size_t arena_bytes = 0;       // memory for inner values and scratch
+  std::size_t weight_bytes = 0;      // as in Profile
 };
 
 class Session {

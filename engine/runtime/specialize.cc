@@ -14,7 +14,8 @@ constexpr std::int64_t kFoldSlackBytes = std::int64_t{1} << 20;
 
 std::int64_t bytes_of(const ValueInfo& info) {
   return info.present() && info.shape.known()
-             ? checked_multiply(info.shape.elements(), static_cast<std::int64_t>(dtype_size(info.dtype)))
+             ? checked_multiply(info.shape.elements(),
+                                static_cast<std::int64_t>(dtype_size(info.dtype)))
              : 0;
 }
 
@@ -92,7 +93,8 @@ class Walker {
   void fold(int index, const Node& node, const std::vector<ValueInfo>& inputs) {
     std::vector<std::shared_ptr<const Tensor>> results;
     for (Tensor& tensor : evaluate_node(node, inputs, options_, compile_)) {
-      results.push_back(tensor.defined() ? std::make_shared<const Tensor>(std::move(tensor)) : nullptr);
+      results.push_back(tensor.defined() ? std::make_shared<const Tensor>(std::move(tensor))
+                                         : nullptr);
     }
     const bool fixed = !node.op->shape_only &&
                        std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
@@ -102,7 +104,8 @@ class Walker {
     if (fixed) folded_.by_node[index] = std::move(results);
   }
 
-  void learn(const Node& node, const std::vector<std::shared_ptr<const Tensor>>& contents, bool fixed) {
+  void learn(const Node& node, const std::vector<std::shared_ptr<const Tensor>>& contents,
+             bool fixed) {
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
       if (node.outputs[i] == kNoValue || i >= contents.size() || contents[i] == nullptr) continue;
       const auto id = static_cast<std::size_t>(node.outputs[i]);

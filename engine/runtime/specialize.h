@@ -21,10 +21,10 @@ struct Facts {
 
 // The result of walking nodes [first, end).
 struct Walk {
-  int end = 0;               // the next node to plan; nodes.size() when all are planned
+  int end = 0;                // the next node to plan; nodes.size() when all are planned
   ValueId wanted = kNoValue;  // content that node `end` needs before it can be planned, if any
-  std::vector<int> nodes;    // those in [first, end) that must run (the others are folded)
-  bool emits = false;        // the last of `nodes` makes outputs whose shapes only it knows
+  std::vector<int> nodes;     // those in [first, end) that must run (the others are folded)
+  bool emits = false;         // the last of `nodes` makes outputs whose shapes only it knows
 };
 
 // What the walk shares across plans: contents folded from the model's own constants.

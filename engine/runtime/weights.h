@@ -14,7 +14,8 @@ namespace lanewise {
 // of the model, which outlive it. Safe from several threads.
 class SharedWeights final : public WeightCache {
  public:
-  std::shared_ptr<const std::byte> get(const void* source, const std::string& key, std::size_t bytes,
+  std::shared_ptr<const std::byte> get(const void* source, const std::string& key,
+                                       std::size_t bytes,
                                        const std::function<void(std::byte*)>& fill) override;
 
   // A constant derived from another (batch normalisation folded into weights, say).

@@ -1,7 +1,8 @@
 // Elementary functions on vectors of float32, branch-free: exp, log, tanh, sigmoid, erf and their
 // kin, and rounding to integers. Infinities, NaNs, zeros and subnormals give IEEE's results.
 // Polynomials: minimax fits made for this file (Lawson's iteration, coefficients rounded to float32
-// one after the other); reductions after Cody & Waite, Software Manual for the Elementary Functions.
+// one after the other); reductions after Cody & Waite, Software Manual for the Elementary
+// Functions.
 #pragma once
 
 #include "engine/simd/simd.h"
@@ -60,7 +61,8 @@ struct ExpParts {
   F32 r;
 };
 LANEWISE_INLINE ExpParts reduce_exp(F32 x) {
-  const F32 magic = splat(0x1.8p23f);  // adding it rounds to an integer and leaves that in the low bits
+  const F32 magic =
+      splat(0x1.8p23f);  // adding it rounds to an integer and leaves that in the low bits
   const F32 shifted = fma(x, splat(0x1.715476p0f), magic);
   const F32 n = shifted - magic;
   F32 r = fma(n, splat(-0x1.63p-1f), x);  // log(2) in two pieces; n times the first is exact
@@ -75,7 +77,7 @@ LANEWISE_INLINE F32 expm1_reduced(F32 r) {
 }
 
 LANEWISE_INLINE F32 exp(F32 x) {
-  x = min(splat(89.0f), x);  // already infinite; NaN stays
+  x = min(splat(89.0f), x);    // already infinite; NaN stays
   x = max(splat(-104.0f), x);  // already 0
   const ExpParts parts = reduce_exp(x);
   const F32 y = expm1_reduced(parts.r) + 1.0f;
@@ -99,8 +101,9 @@ LANEWISE_INLINE F32 expm1(F32 x) {
 
 // log(2^e m) with m in [sqrt(1/2), sqrt(2)), plus `low`, a correction far smaller than the result.
 LANEWISE_INLINE F32 log_parts(F32 e, F32 m, F32 low) {
-  constexpr float kC[] = {0x1.555548p-2f,  -0x1.000006p-2f, 0x1.99a478p-3f, -0x1.555c4ap-3f, 0x1.233b68p-3f,
-                          -0x1.fc2740p-4f, 0x1.e6c298p-4f,  -0x1.de0e4cp-4f, 0x1.147cbep-4f};
+  constexpr float kC[] = {0x1.555548p-2f,  -0x1.000006p-2f, 0x1.99a478p-3f,
+                          -0x1.555c4ap-3f, 0x1.233b68p-3f,  -0x1.fc2740p-4f,
+                          0x1.e6c298p-4f,  -0x1.de0e4cp-4f, 0x1.147cbep-4f};
   const F32 f = m - 1.0f;
   const F32 square = f * f;
   F32 tail = square * f * polynomial(f, kC) + low;
@@ -148,9 +151,9 @@ LANEWISE_INLINE F32 sigmoid(F32 x) {
 
 // x e(x^2) near zero; 1 - exp(-g(|x|)) beyond, where erfc(x) = exp(-g(x)).
 LANEWISE_INLINE F32 erf(F32 x) {
-  constexpr float kNear[] = {0x1.06eba8p-3f, -0x1.812740p-2f, 0x1.ce2d64p-4f, -0x1.b8011ap-6f,
+  constexpr float kNear[] = {0x1.06eba8p-3f, -0x1.812740p-2f,  0x1.ce2d64p-4f, -0x1.b8011ap-6f,
                              0x1.544a1ap-8f, -0x1.a60a2ep-11f, 0x1.4f6760p-14f};
-  constexpr float kFar[] = {0x1.9a57e0p-13f, 0x1.20af5ap0f, 0x1.463cc0p-1f, 0x1.a9b424p-4f,
+  constexpr float kFar[] = {0x1.9a57e0p-13f, 0x1.20af5ap0f,  0x1.463cc0p-1f,  0x1.a9b424p-4f,
                             -0x1.6c2a42p-6f, 0x1.8ee0b2p-9f, -0x1.9ae734p-13f};
   F32 a = abs(x);
   const F32 near = fma(x, polynomial(x * x, kNear), x);

@@ -40,7 +40,8 @@ LANEWISE_INLINE F32 load_first(const float* p, int n) {
   return reinterpret_cast<F32>(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1u), p));
 #elif defined(LANEWISE_ISA_AVX2)
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  return reinterpret_cast<F32>(_mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane)));
+  return reinterpret_cast<F32>(
+      _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane)));
 #else
   F32 v{};
   for (int i = 0; i < n; ++i) v[i] = p[i];
@@ -53,7 +54,8 @@ LANEWISE_INLINE void store_first(float* p, F32 v, int n) {
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1u), reinterpret_cast<__m512>(v));
 #elif defined(LANEWISE_ISA_AVX2)
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  _mm256_maskstore_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane), reinterpret_cast<__m256>(v));
+  _mm256_maskstore_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane),
+                      reinterpret_cast<__m256>(v));
 #else
   for (int i = 0; i < n; ++i) p[i] = v[i];
 #endif
@@ -77,11 +79,11 @@ LANEWISE_INLINE F32 permute(F32 v, I32 index) {
 // a * b + c: one rounding where the ISA has FMA, two on the baseline.
 LANEWISE_INLINE F32 fma(F32 a, F32 b, F32 c) {
 #if defined(LANEWISE_ISA_AVX512)
-  return reinterpret_cast<F32>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b),
-                                               reinterpret_cast<__m512>(c)));
+  return reinterpret_cast<F32>(_mm512_fmadd_ps(
+      reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
 #elif defined(LANEWISE_ISA_AVX2)
-  return reinterpret_cast<F32>(_mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b),
-                                               reinterpret_cast<__m256>(c)));
+  return reinterpret_cast<F32>(_mm256_fmadd_ps(
+      reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(c)));
 #else
   return a * b + c;
 #endif

@@ -49,20 +49,15 @@ nb::dlpack::dtype numpy_type(DType dtype) {
   switch (dtype) {
     case DType::kFloat16:
     case DType::kFloat32:
-    case DType::kFloat64:
-      return type(nb::dlpack::dtype_code::Float);
+    case DType::kFloat64: return type(nb::dlpack::dtype_code::Float);
     case DType::kInt8:
     case DType::kInt16:
     case DType::kInt32:
-    case DType::kInt64:
-      return type(nb::dlpack::dtype_code::Int);
+    case DType::kInt64: return type(nb::dlpack::dtype_code::Int);
     case DType::kComplex64:
-    case DType::kComplex128:
-      return type(nb::dlpack::dtype_code::Complex);
-    case DType::kBool:
-      return type(nb::dlpack::dtype_code::Bool);
-    default:
-      return type(nb::dlpack::dtype_code::UInt);
+    case DType::kComplex128: return type(nb::dlpack::dtype_code::Complex);
+    case DType::kBool: return type(nb::dlpack::dtype_code::Bool);
+    default: return type(nb::dlpack::dtype_code::UInt);
   }
 }
 

@@ -25,7 +25,8 @@ std::vector<std::string> isas() {
 nb::list operators() {
   nb::list list;
   for (const OpDef* op : all_ops()) {
-    list.append(nb::make_tuple(std::string(op->domain), std::string(op->name), std::string(op->doc)));
+    list.append(
+        nb::make_tuple(std::string(op->domain), std::string(op->name), std::string(op->doc)));
   }
   return list;
 }

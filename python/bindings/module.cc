@@ -22,7 +22,8 @@ namespace lanewise::bindings {
 namespace {
 
 std::shared_ptr<Session> load_file(const std::string& path, const std::string& isa, int threads,
-                                   const std::string& numerics, bool fuse, const std::string& force) {
+                                   const std::string& numerics, bool fuse,
+                                   const std::string& force) {
   const nb::gil_scoped_release release;
   Options options = make_options(isa, threads, numerics);
   options.fuse = fuse;
@@ -30,10 +31,12 @@ std::shared_ptr<Session> load_file(const std::string& path, const std::string& i
   return std::make_shared<Session>(import_file(path, {}), options);
 }
 
-std::shared_ptr<Session> load_bytes(nb::bytes bytes, const std::string& folder, const std::string& isa,
-                                    int threads, const std::string& numerics, bool fuse,
+std::shared_ptr<Session> load_bytes(nb::bytes bytes, const std::string& folder,
+                                    const std::string& isa, int threads,
+                                    const std::string& numerics, bool fuse,
                                     const std::string& force) {
-  const std::span<const std::byte> content(static_cast<const std::byte*>(bytes.data()), bytes.size());
+  const std::span<const std::byte> content(static_cast<const std::byte*>(bytes.data()),
+                                           bytes.size());
   // Weights stay in the caller's bytes, which live as long as the graph does.
   PyObject* kept = bytes.release().ptr();
   std::shared_ptr<const void> owner(content.data(), [kept](const void*) {
@@ -125,8 +128,9 @@ Shape shape_from_python(const std::string& name, const std::vector<std::int64_t>
   Shape shape;
   for (std::int64_t dim : dims) {
     if (dim < 0) {
-      throw InputError("input '" + name + "': a shape has no negative sizes, got " + std::to_string(dim), name,
-                       "sizes from 0", std::to_string(dim));
+      throw InputError(
+          "input '" + name + "': a shape has no negative sizes, got " + std::to_string(dim), name,
+          "sizes from 0", std::to_string(dim));
     }
     shape.push_back(dim);
   }
@@ -147,7 +151,8 @@ nb::dict profile(Session& session, const nb::list& inputs, int runs) {
   return result;
 }
 
-nb::dict describe(Session& session, const std::map<std::string, std::vector<std::int64_t>>& shapes) {
+nb::dict describe(Session& session,
+                  const std::map<std::string, std::vector<std::int64_t>>& shapes) {
   Description description;
   {
     const nb::gil_scoped_release release;
@@ -180,11 +185,13 @@ nb::list nodes(const Session& session) {
 std::size_t count_parameters(const Graph& graph) {
   std::size_t count = 0;
   for (const Value& value : graph.values) {
-    if (value.constant && is_floating(value.dtype)) count += static_cast<std::size_t>(value.constant->elements());
+    if (value.constant && is_floating(value.dtype))
+      count += static_cast<std::size_t>(value.constant->elements());
   }
   for (const Node& node : graph.nodes) {
     for (const auto& [key, attribute] : node.attributes) {
-      if (const auto* body = std::get_if<Subgraph>(&attribute)) count += count_parameters(*body->graph);
+      if (const auto* body = std::get_if<Subgraph>(&attribute))
+        count += count_parameters(*body->graph);
     }
   }
   return count;
@@ -201,8 +208,8 @@ NB_MODULE(_core, m) {
   m.attr("__version__") = LANEWISE_VERSION;
   register_errors();
   m.def("load_file", &load_file, "path"_a, "isa"_a, "threads"_a, "numerics"_a, "fuse"_a, "force"_a);
-  m.def("load_bytes", &load_bytes, "content"_a, "folder"_a, "isa"_a, "threads"_a, "numerics"_a, "fuse"_a,
-        "force"_a);
+  m.def("load_bytes", &load_bytes, "content"_a, "folder"_a, "isa"_a, "threads"_a, "numerics"_a,
+        "fuse"_a, "force"_a);
   m.def("check_file", &check, "path"_a);
   nb::class_<Session>(m, "Session")
       .def("inputs", [](const Session& s) { return infos_to_python(s.inputs()); })

@@ -6,13 +6,14 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import lanewise as lw
 import numpy as np
 import onnx
-from lanewise import _core
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+
+import lanewise as lw
+from lanewise import _core
 
 Array = NDArray[Any]
 ISAS = _core.isas()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import lanewise as lw
 import numpy as np
 import pytest
 
+import lanewise as lw
 from tests.ops.one_node import Array, fails, model, reference, run
 
 

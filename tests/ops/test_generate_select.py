@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import lanewise as lw
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import lanewise as lw
 from tests.ops.one_node import Array, fails, reference, run
 
 

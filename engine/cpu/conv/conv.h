@@ -13,7 +13,8 @@
 namespace lanewise {
 
 // Spatial sizes are depth, height, width; a missing leading axis has size one. Activations lie
-// channels-last, [batch][in...][channels]; weights as in ONNX, [outputs][channels / group][kernel...].
+// channels-last, [batch][in...][channels]; weights as in ONNX, [outputs][channels /
+// group][kernel...].
 struct ConvProblem {
   using Sizes = std::array<std::int64_t, 3>;
 
@@ -34,7 +35,7 @@ struct ConvProblem {
 
 // What an algorithm says of a problem: a cost, or why it cannot or should not run.
 struct ConvOffer {
-  double cost = 0.0;   // cycles of one core, roughly
+  double cost = 0.0;    // cycles of one core, roughly
   std::string refusal;  // empty: it can run
 
   static ConvOffer refuse(std::string reason) { return {0.0, std::move(reason)}; }

@@ -18,7 +18,8 @@ struct Strides {
 Strides strides_of(std::int64_t channels, const ConvProblem::Sizes& size, Layout layout) {
   const std::int64_t pixels = size[0] * size[1] * size[2];
   const std::int64_t step = layout == Layout::kPlain ? 1 : channels;
-  return {channels * pixels, layout == Layout::kPlain ? pixels : 1,
+  return {channels * pixels,
+          layout == Layout::kPlain ? pixels : 1,
           {size[1] * size[2] * step, size[2] * step, step}};
 }
 
@@ -48,7 +49,8 @@ T window_sum(const ConvProblem& p, const T* x, const T* filter, const Strides& i
 }
 
 template <class T>
-void run_generic(const ConvProblem& p, const Strides& in, const Strides& out, const RunContext& run) {
+void run_generic(const ConvProblem& p, const Strides& in, const Strides& out,
+                 const RunContext& run) {
   parallel_for(run.threads, p.batch * p.outputs, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t plane = begin; plane < end; ++plane) {
       const std::int64_t image = plane / p.outputs, output = plane % p.outputs;

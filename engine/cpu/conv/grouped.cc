@@ -1,5 +1,7 @@
 // Group convolution with as many outputs as channels per group, a small power of two of them: no
 // multiply-add is spent on zeros, as merging groups (indirect.cc) does.
+#include "engine/kernels/grouped/grouped.h"
+
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -8,7 +10,6 @@
 #include "engine/base/parallel.h"
 #include "engine/cpu/conv/conv.h"
 #include "engine/cpu/conv/rows.h"
-#include "engine/kernels/grouped/grouped.h"
 
 namespace lanewise {
 namespace {
@@ -66,11 +67,12 @@ void pack(const Grouped& plan, const float* from, float* to) {
   }
 }
 
-void run_block(const Grouped& plan, const RunContext& run, std::int64_t first, const float** table) {
+void run_block(const Grouped& plan, const RunContext& run, std::int64_t first,
+               const float** table) {
   const ConvProblem& p = plan.p;
   const std::int64_t count = std::min(kBlockRows, p.batch * p.out_pixels() - first);
-  point_to_taps(p, run.in<float>(0), reinterpret_cast<const float*>(plan.zeros.get()), first, count, table,
-                kBlockRows);
+  point_to_taps(p, run.in<float>(0), reinterpret_cast<const float*>(plan.zeros.get()), first, count,
+                table, kBlockRows);
   const std::int64_t lanes = plan.kernel->lanes;
   kernels::GroupedTile tile;
   tile.row_step = kBlockRows;
@@ -108,14 +110,15 @@ Step build(const ConvProblem& p, const LowerContext& c) {
   const std::int64_t vectors = (p.channels + lanes - 1) / lanes;
   const auto bytes = static_cast<std::size_t>(checked_multiply(vectors * plan->vector_floats(), 4));
   const Tensor& weights = *c.content(1);
-  plan->weights = c.cache().get(weights.data(), "grouped l" + std::to_string(lanes), bytes, [&](std::byte* to) {
-    pack(*plan, weights.as<float>(), reinterpret_cast<float*>(to));
-  });
+  plan->weights = c.cache().get(
+      weights.data(), "grouped l" + std::to_string(lanes), bytes,
+      [&](std::byte* to) { pack(*plan, weights.as<float>(), reinterpret_cast<float*>(to)); });
   const auto zero_bytes = static_cast<std::size_t>(p.channels) * 4;
   std::shared_ptr<std::byte> zeros = allocate_shared(zero_bytes);
   std::memset(zeros.get(), 0, zero_bytes);
   plan->zeros = std::move(zeros);
-  plan->table_bytes = static_cast<std::size_t>(checked_multiply(kBlockRows * p.taps(), sizeof(float*)));
+  plan->table_bytes =
+      static_cast<std::size_t>(checked_multiply(kBlockRows * p.taps(), sizeof(float*)));
   plan->threads = static_cast<int>(
       std::clamp(p.multiply_adds() / kTaskMultiplyAdds, 1.0, static_cast<double>(c.threads())));
   Step step;

@@ -50,7 +50,8 @@ std::int64_t choose_merge(const ConvProblem& p, Isa isa, bool constant) {
   double best_cost = 0.0;
   for (std::int64_t merge = 1; merge <= p.group && constant; ++merge) {
     if (p.group % merge != 0 || (merge > 1 && p.group_outputs() * merge > 64)) continue;
-    const GemmPlan plan = plan_gemm(isa, p.group_outputs() * merge, p.taps(), p.group_channels() * merge);
+    const GemmPlan plan =
+        plan_gemm(isa, p.group_outputs() * merge, p.taps(), p.group_channels() * merge);
     const double overhead = kTapOverhead * static_cast<double>(p.taps() * plan.panels());
     const double cost = (gemm_row_cost(plan) + overhead) * static_cast<double>(p.group / merge);
     if (merge == 1 || cost < best_cost) {
@@ -76,12 +77,15 @@ Indirect make_plan(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
   const std::int64_t tile = plan.gemm.tile_rows();
   const std::int64_t most = std::clamp(kTableEntries / plan.gemm.taps, tile, kBlockRows);
   const double work = p.multiply_adds();
-  plan.threads = static_cast<int>(std::clamp(work / kTaskMultiplyAdds, 1.0, static_cast<double>(c.threads())));
+  plan.threads =
+      static_cast<int>(std::clamp(work / kTaskMultiplyAdds, 1.0, static_cast<double>(c.threads())));
   std::int64_t blocks = (rows + most - 1) / most;
-  plan.block_rows = ((rows + blocks - 1) / std::max<std::int64_t>(1, blocks) + tile - 1) / tile * tile;
+  plan.block_rows =
+      ((rows + blocks - 1) / std::max<std::int64_t>(1, blocks) + tile - 1) / tile * tile;
   plan.row_blocks = rows == 0 ? 0 : (rows + plan.block_rows - 1) / plan.block_rows;
   if (plan.threads > 1 && plan.row_blocks < 4 * plan.threads) {
-    const std::int64_t wanted = (4 * plan.threads + plan.row_blocks - 1) / std::max<std::int64_t>(1, plan.row_blocks);
+    const std::int64_t wanted =
+        (4 * plan.threads + plan.row_blocks - 1) / std::max<std::int64_t>(1, plan.row_blocks);
     plan.column_chunks = std::clamp<std::int64_t>(wanted, 1, plan.units());
   }
   return plan;
@@ -152,7 +156,8 @@ void run_task(const Indirect& plan, const RunContext& run, const float* packed, 
       output.epilogue.residual_stride = p.outputs;
     }
     const bool even = p.taps() == 1 && !p.padded() && p.stride == ConvProblem::Sizes{1, 1, 1};
-    const GemmRows rows{table, plan.block_rows, group * plan.channels, count, even ? p.channels : 0};
+    const GemmRows rows{table, plan.block_rows, group * plan.channels, count,
+                        even ? p.channels : 0};
     run_block(plan.gemm, rows, packed + group * plan.gemm.packed_floats(), begin, end, output);
     unit += end - begin;
   }
@@ -184,11 +189,12 @@ Step build(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
   const std::int64_t floats = checked_multiply(plan->groups, plan->gemm.packed_floats());
   if (const Tensor* weights = c.content(1)) {
     const std::string key = "conv g" + std::to_string(plan->groups) + " " + plan->gemm.key();
-    plan->weights = c.cache().get(weights->data(), key, static_cast<std::size_t>(floats) * 4, [&](std::byte* to) {
-      for (std::int64_t group = 0; group < plan->groups; ++group) {
-        pack_group(*plan, weights->as<float>(), group, reinterpret_cast<float*>(to));
-      }
-    });
+    plan->weights = c.cache().get(
+        weights->data(), key, static_cast<std::size_t>(floats) * 4, [&](std::byte* to) {
+          for (std::int64_t group = 0; group < plan->groups; ++group) {
+            pack_group(*plan, weights->as<float>(), group, reinterpret_cast<float*>(to));
+          }
+        });
   } else {
     plan->weight_bytes = aligned(floats * 4);
   }
@@ -197,12 +203,13 @@ Step build(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
   std::shared_ptr<std::byte> zeros = allocate_shared(zero_bytes);
   std::memset(zeros.get(), 0, zero_bytes);
   plan->zeros = std::move(zeros);
-  plan->table_bytes = aligned(plan->block_rows * plan->gemm.taps * static_cast<std::int64_t>(sizeof(float*)));
+  plan->table_bytes =
+      aligned(plan->block_rows * plan->gemm.taps * static_cast<std::int64_t>(sizeof(float*)));
   if (tap_rows) plan->edge_bytes = aligned(plan->block_rows * plan->gemm.taps * plan->gemm.k * 4);
 
   Step step;
-  step.scratch_bytes = plan->weight_bytes +
-                       (plan->table_bytes + plan->edge_bytes) * static_cast<std::size_t>(plan->threads);
+  step.scratch_bytes = plan->weight_bytes + (plan->table_bytes + plan->edge_bytes) *
+                                                static_cast<std::size_t>(plan->threads);
   step.run = [plan](const RunContext& run) { run_plan(*plan, run); };
   return step;
 }
@@ -232,7 +239,8 @@ ConvOffer offer_rows(const ConvProblem& p, const LowerContext& c) {
   if (p.kernel[2] == 1) return ConvOffer::refuse("the kernel is one pixel wide");
   if (p.dilation[2] != 1) return ConvOffer::refuse("the kernel is dilated along the width");
   // Longer rows gain nothing, and copies at the image's edge grow.
-  if (p.kernel[2] * p.channels > 128) return ConvOffer::refuse("a row of the kernel is long enough by taps");
+  if (p.kernel[2] * p.channels > 128)
+    return ConvOffer::refuse("a row of the kernel is long enough by taps");
   return offer_cost(p, c, true);
 }
 

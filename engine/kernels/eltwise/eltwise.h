@@ -13,18 +13,18 @@ namespace lanewise::kernels {
 // alpha and beta are the ONNX operator's attributes in the order of its schema's text.
 enum class Unary : std::uint8_t {
   kRelu,
-  kLeakyRelu,        // alpha
-  kElu,              // alpha
-  kSelu,             // alpha, gamma
-  kCelu,             // alpha
+  kLeakyRelu,  // alpha
+  kElu,        // alpha
+  kSelu,       // alpha, gamma
+  kCelu,       // alpha
   kSigmoid,
   kTanh,
-  kHardSigmoid,      // alpha, beta
+  kHardSigmoid,  // alpha, beta
   kHardSwish,
   kSoftplus,
   kSoftsign,
-  kGelu,             // with erf
-  kGeluTanh,         // the approximation with tanh
+  kGelu,      // with erf
+  kGeluTanh,  // the approximation with tanh
   kMish,
   kClip,             // least, most
   kThresholdedRelu,  // alpha
@@ -45,7 +45,8 @@ enum class Unary : std::uint8_t {
 };
 
 // y[i] = f(x[i]); x and y may be the same memory.
-using UnaryRun = void (*)(const float* x, float* y, std::int64_t n, float alpha, float beta) noexcept;
+using UnaryRun = void (*)(const float* x, float* y, std::int64_t n, float alpha,
+                          float beta) noexcept;
 
 struct EltwiseUnary {
   UnaryRun run[static_cast<int>(Unary::kCount)];

@@ -1,9 +1,8 @@
 // isas: baseline avx2 avx512
 // Functions of two float32 arrays, each walked along, or repeated over, rows and columns.
-#include "engine/kernels/eltwise/eltwise.h"
-
 #include <utility>
 
+#include "engine/kernels/eltwise/eltwise.h"
 #include "engine/simd/math.h"
 
 namespace lanewise::LANEWISE_ISA {
@@ -51,7 +50,8 @@ LANEWISE_INLINE void rows(const BinaryBlock& t) {
     }
     const int rest = static_cast<int>(t.cols - i);
     if (rest > 0) {
-      const F32 last = apply<f>(fetch_first<repeat_a>(a, only_a, i, rest), fetch_first<repeat_b>(b, only_b, i, rest));
+      const F32 last = apply<f>(fetch_first<repeat_a>(a, only_a, i, rest),
+                                fetch_first<repeat_b>(b, only_b, i, rest));
       store_first(y + i, last, rest);
     }
   }

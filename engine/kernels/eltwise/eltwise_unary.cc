@@ -1,9 +1,8 @@
 // isas: baseline avx2 avx512
 // Functions of one float32 array. NaN passes through all of them.
-#include "engine/kernels/eltwise/eltwise.h"
-
 #include <utility>
 
+#include "engine/kernels/eltwise/eltwise.h"
 #include "engine/simd/activation.h"
 
 namespace lanewise::LANEWISE_ISA {

@@ -39,7 +39,7 @@ struct GemmF32 {
 
   int lanes;    // floats per vector
   int vectors;  // the widest panel has this many vectors; a column tail uses fewer
-  int max_rows[kMaxVectors + 1];      // the tallest tile for a panel of so many vectors
+  int max_rows[kMaxVectors + 1];       // the tallest tile for a panel of so many vectors
   const Tile* tiles[kMaxVectors + 1];  // tiles[vectors][rows]
 };
 

@@ -138,8 +138,9 @@ struct Tiles<kVectors, 4> {
 };
 template <int kVectors>
 struct Tiles<kVectors, 6> {
-  static constexpr GemmF32::Tile list[] = {nullptr,       LANEWISE_T(1), LANEWISE_T(2), LANEWISE_T(3),
-                                           LANEWISE_T(4), LANEWISE_T(5), LANEWISE_T(6)};
+  static constexpr GemmF32::Tile list[] = {nullptr,       LANEWISE_T(1), LANEWISE_T(2),
+                                           LANEWISE_T(3), LANEWISE_T(4), LANEWISE_T(5),
+                                           LANEWISE_T(6)};
 };
 template <int kVectors>
 struct Tiles<kVectors, 8> {
@@ -150,8 +151,8 @@ struct Tiles<kVectors, 8> {
 template <int kVectors>
 struct Tiles<kVectors, 12> {
   static constexpr GemmF32::Tile list[] = {
-      nullptr,       LANEWISE_T(1), LANEWISE_T(2), LANEWISE_T(3),  LANEWISE_T(4),
-      LANEWISE_T(5), LANEWISE_T(6), LANEWISE_T(7), LANEWISE_T(8),  LANEWISE_T(9),
+      nullptr,        LANEWISE_T(1),  LANEWISE_T(2), LANEWISE_T(3), LANEWISE_T(4),
+      LANEWISE_T(5),  LANEWISE_T(6),  LANEWISE_T(7), LANEWISE_T(8), LANEWISE_T(9),
       LANEWISE_T(10), LANEWISE_T(11), LANEWISE_T(12)};
 };
 #undef LANEWISE_T
@@ -160,14 +161,20 @@ struct Tiles<kVectors, 12> {
 
 extern const GemmF32 gemm_f32;
 #if defined(LANEWISE_ISA_AVX512)
-const GemmF32 gemm_f32 = {
-    .lanes = kLanes, .vectors = 4, .max_rows = {0, 12, 12, 8, 6},
-    .tiles = {nullptr, Tiles<1, 12>::list, Tiles<2, 12>::list, Tiles<3, 8>::list, Tiles<4, 6>::list}};
+const GemmF32 gemm_f32 = {.lanes = kLanes,
+                          .vectors = 4,
+                          .max_rows = {0, 12, 12, 8, 6},
+                          .tiles = {nullptr, Tiles<1, 12>::list, Tiles<2, 12>::list,
+                                    Tiles<3, 8>::list, Tiles<4, 6>::list}};
 #elif defined(LANEWISE_ISA_AVX2)
-const GemmF32 gemm_f32 = {.lanes = kLanes, .vectors = 2, .max_rows = {0, 12, 6},
+const GemmF32 gemm_f32 = {.lanes = kLanes,
+                          .vectors = 2,
+                          .max_rows = {0, 12, 6},
                           .tiles = {nullptr, Tiles<1, 12>::list, Tiles<2, 6>::list}};
 #else
-const GemmF32 gemm_f32 = {.lanes = kLanes, .vectors = 2, .max_rows = {0, 8, 4},
+const GemmF32 gemm_f32 = {.lanes = kLanes,
+                          .vectors = 2,
+                          .max_rows = {0, 8, 4},
                           .tiles = {nullptr, Tiles<1, 8>::list, Tiles<2, 4>::list}};
 #endif
 

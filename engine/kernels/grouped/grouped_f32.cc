@@ -1,6 +1,6 @@
 // isas: baseline avx2 avx512
-// The float32 tiles of group convolution: each input vector is permuted once per channel of a group,
-// so that every lane meets the channels of its own group.
+// The float32 tiles of group convolution: each input vector is permuted once per channel of a
+// group, so that every lane meets the channels of its own group.
 #include "engine/kernels/grouped/grouped.h"
 #include "engine/simd/activation.h"
 #include "engine/simd/simd.h"
@@ -37,7 +37,8 @@ LANEWISE_INLINE void sum_tile(const GroupedTile& t) {
     for (int i = 0; i < kGroup; ++i) index[i][lane] = lane / kGroup * kGroup + i;
   }
   F32 sums[kRows];
-  const F32 bias = t.epilogue.bias == nullptr ? F32{} : load_columns<full>(t.epilogue.bias, t.columns);
+  const F32 bias =
+      t.epilogue.bias == nullptr ? F32{} : load_columns<full>(t.epilogue.bias, t.columns);
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) sums[r] = bias;
   const float* weights = t.weights;

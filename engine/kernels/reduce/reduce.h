@@ -26,8 +26,8 @@ struct ReduceRow {
 };
 
 // Combines each column of `rows` by `cols` elements with what `total` holds.
-using ReduceColumnsRun = void (*)(const float* x, std::int64_t rows, std::int64_t row_stride, double* total,
-                                  std::int64_t cols) noexcept;
+using ReduceColumnsRun = void (*)(const float* x, std::int64_t rows, std::int64_t row_stride,
+                                  double* total, std::int64_t cols) noexcept;
 struct ReduceColumns {
   ReduceColumnsRun run[static_cast<int>(Reduction::kCount)];
 };

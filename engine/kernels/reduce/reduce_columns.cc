@@ -17,7 +17,8 @@ LANEWISE_INLINE void add_lanes(const Running& running, double* total, int lanes)
 
 // `packs` vectors of columns over up to kBlockRows rows.
 template <Reduction r, int packs>
-LANEWISE_INLINE void columns(const float* x, std::int64_t rows, std::int64_t row_stride, double* total) {
+LANEWISE_INLINE void columns(const float* x, std::int64_t rows, std::int64_t row_stride,
+                             double* total) {
   Running running[packs];
   for (Running& each : running) each = {start<r>(), I32{}};
   for (std::int64_t row = 0; row < rows; ++row) {
@@ -29,22 +30,27 @@ LANEWISE_INLINE void columns(const float* x, std::int64_t rows, std::int64_t row
 }
 
 template <Reduction r>
-LANEWISE_INLINE void last_columns(const float* x, std::int64_t rows, std::int64_t row_stride, double* total,
-                                  int cols) {
+LANEWISE_INLINE void last_columns(const float* x, std::int64_t rows, std::int64_t row_stride,
+                                  double* total, int cols) {
   Running running{start<r>(), I32{}};
-  for (std::int64_t row = 0; row < rows; ++row) take<r>(running, load_first(x + row * row_stride, cols));
+  for (std::int64_t row = 0; row < rows; ++row)
+    take<r>(running, load_first(x + row * row_stride, cols));
   add_lanes<r>(running, total, cols);
 }
 
 template <Reduction r>
-void run(const float* x, std::int64_t rows, std::int64_t row_stride, double* total, std::int64_t cols) noexcept {
+void run(const float* x, std::int64_t rows, std::int64_t row_stride, double* total,
+         std::int64_t cols) noexcept {
   for (std::int64_t row = 0; row < rows; row += kBlockRows) {
     const float* block = x + row * row_stride;
     const std::int64_t size = rows - row < kBlockRows ? rows - row : kBlockRows;
     std::int64_t col = 0;
-    for (; col + 4 * kLanes <= cols; col += 4 * kLanes) columns<r, 4>(block + col, size, row_stride, total + col);
-    for (; col + kLanes <= cols; col += kLanes) columns<r, 1>(block + col, size, row_stride, total + col);
-    if (col < cols) last_columns<r>(block + col, size, row_stride, total + col, static_cast<int>(cols - col));
+    for (; col + 4 * kLanes <= cols; col += 4 * kLanes)
+      columns<r, 4>(block + col, size, row_stride, total + col);
+    for (; col + kLanes <= cols; col += kLanes)
+      columns<r, 1>(block + col, size, row_stride, total + col);
+    if (col < cols)
+      last_columns<r>(block + col, size, row_stride, total + col, static_cast<int>(cols - col));
   }
 }
 
@@ -52,7 +58,7 @@ void run(const float* x, std::int64_t rows, std::int64_t row_stride, double* tot
 
 extern const kernels::ReduceColumns reduce_columns;
 constexpr kernels::ReduceColumns reduce_columns = {{run<Reduction::kSum>, run<Reduction::kSumAbs>,
-                                                    run<Reduction::kSumSquare>, run<Reduction::kMax>,
-                                                    run<Reduction::kMin>}};
+                                                    run<Reduction::kSumSquare>,
+                                                    run<Reduction::kMax>, run<Reduction::kMin>}};
 
 }  // namespace lanewise::LANEWISE_ISA

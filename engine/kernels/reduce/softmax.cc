@@ -81,7 +81,8 @@ void row(const float* x, float* y, std::int64_t n) {
   const float factor = 1.0f / sum;
   const float shift = log(splat(sum))[0];
   std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(y + i, logarithm ? load(y + i) - shift : load(y + i) * factor);
+  for (; i + kLanes <= n; i += kLanes)
+    store(y + i, logarithm ? load(y + i) - shift : load(y + i) * factor);
   const int rest = static_cast<int>(n - i);
   if (rest == 0) return;
   const F32 last = load_first(y + i, rest);
@@ -90,7 +91,8 @@ void row(const float* x, float* y, std::int64_t n) {
 
 // The first `lanes` groups side by side, n elements `stride` apart.
 template <bool logarithm>
-LANEWISE_INLINE void side_by_side(const float* x, float* y, std::int64_t n, std::int64_t stride, int lanes) {
+LANEWISE_INLINE void side_by_side(const float* x, float* y, std::int64_t n, std::int64_t stride,
+                                  int lanes) {
   F32 most = -infinity();
   for (std::int64_t k = 0; k < n; ++k) most = max(load_first(x + k * stride, lanes), most);
   F32 sum{};
