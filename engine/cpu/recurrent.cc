@@ -52,6 +52,7 @@ class Recurrent {
 
   void run(const RunContext& run) const {
     check_lengths(run);
+    if (spec_.hidden == 0) return;
     T* const scratch = reinterpret_cast<T*>(run.scratch);
     fill_bias(run, scratch + bias_at_);
     const auto packed = weights_.ready(run, scratch + weights_at_);

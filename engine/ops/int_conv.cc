@@ -49,6 +49,9 @@ class IntConv {
     size_ = three({x.begin() + 2, x.end()}, 1);
     out_ = three(window.out, 1);
     kernel_ = three(window.kernel, 1);
+    taps_ = Shape(window.kernel).elements();
+    empty_ = c.out_shape(0).elements() == 0;
+    (void)x.elements(2, x.rank());  // products of sizes fit, even where there are no channels
     stride_ = three(window.stride, 1);
     dilation_ = three(window.dilation, 1);
     pad_ = three(window.pad_begin, 0);
@@ -76,6 +79,7 @@ class IntConv {
   const char* algorithm() const { return depthwise_ ? "int8 depthwise" : "int8 indirect gemm"; }
 
   void run(const RunContext& run) const {
+    if (empty_) return;
     Call call;
     call.run = &run;
     std::byte* const s = run.scratch;
@@ -120,7 +124,7 @@ class IntConv {
   };
 
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
-  std::int64_t taps() const { return kernel_[0] * kernel_[1] * kernel_[2]; }
+  std::int64_t taps() const { return taps_; }
   std::int64_t positions() const { return size_[0] * size_[1] * size_[2]; }
   std::int64_t out_positions() const { return out_[0] * out_[1] * out_[2]; }
   std::int64_t rows() const { return batch_ * out_positions(); }
@@ -343,6 +347,8 @@ class IntConv {
   DType x_dtype_, y_dtype_;
   bool x_last_, y_last_, depthwise_ = false;
   std::int64_t batch_ = 0, channels_ = 0, groups_ = 1, outputs_ = 0, group_depth_ = 0;
+  std::int64_t taps_ = 1;    // positions of the kernel
+  bool empty_ = false;       // the output is empty
   std::int64_t padded_ = 0;  // channels of a widened row
   Three size_ = {}, out_ = {}, kernel_ = {}, stride_ = {}, dilation_ = {}, pad_ = {};
   kernels::IntPanel panel_;

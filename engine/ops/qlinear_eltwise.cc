@@ -148,6 +148,7 @@ Step lower_softmax(LowerContext& c) {
   Step step;
   step.algorithm = "table";
   step.run = [r = softmax_rows(c), dtype = c.dtype(0)](const RunContext& run) {
+    if (r.size == 0) return;
     float exponentials[256];  // of -d * scale, where d is the distance from the largest element
     const float scale = *run.in<float>(1);
     for (int d = 0; d < 256; ++d) exponentials[d] = std::exp(-scale * static_cast<float>(d));

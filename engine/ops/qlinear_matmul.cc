@@ -134,6 +134,7 @@ class IntMatMul {
   std::size_t scratch_bytes() const { return scratch_; }
 
   void run(const RunContext& run) const {
+    if (sizes_.out.elements() == 0) return;
     auto* wide = reinterpret_cast<std::int16_t*>(run.scratch);
     const std::byte* packed = packed_.get();
     if (packed == nullptr) {

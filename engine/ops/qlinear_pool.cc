@@ -46,6 +46,7 @@ void infer_global(InferContext& c) {
 // element.
 template <class T>
 void global_mean(const RunContext& run, const Planes& p, const kernels::Quantize& table) {
+  if (p.channels == 0) return;
   const QuantParameter x = parameter(run, 1, kDTypeOf<T>), y = parameter(run, 3, kDTypeOf<T>);
   const float factor = x.scale / (y.scale * static_cast<float>(p.positions));
   const auto& rows = quant_rows<T>(table);
@@ -122,6 +123,7 @@ class AveragePool {
 
   template <class T>
   void run(const RunContext& run) const {
+    if (planes_.channels == 0 || out_positions_ == 0) return;
     const QuantParameter x = parameter(run, 1, kDTypeOf<T>), y = parameter(run, 3, kDTypeOf<T>);
     const auto& rows = quant_rows<T>(table_);
     const int threads = std::min(threads_, run.threads);

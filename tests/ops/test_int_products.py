@@ -24,6 +24,8 @@ CONVOLUTIONS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((1, 3, 5, 6, 4), (7, 3, 2, 3, 2), {"pads": [0, 1, 1, 1, 0, 1]}),
     ((1, 1, 1, 1), (1, 1, 1, 1), {}),
     ((0, 3, 5, 5), (4, 3, 3, 3), {}),
+    ((2, 3, 5, 5), (0, 3, 3, 3), {}),
+    ((2, 0, 5, 5), (4, 0, 3, 3), {}),
 ]
 
 
@@ -90,7 +92,7 @@ def test_qlinear_conv(
         "w": bytes_of(rng, w_shape, w_type),
         "w_scale": rng.uniform(0.01, 0.03, m).astype(np.float32) if per_channel else scale(0.02),
         "w_zero": bytes_of(rng, (m,), w_type) if per_channel else np.array(-3, w_type),
-        "y_scale": scale(0.02 * 0.02 * np.sqrt(np.prod(w_shape[1:])) * 100),
+        "y_scale": scale(0.02 * 0.02 * np.sqrt(np.prod(w_shape[1:]) + 1) * 100),
         "y_zero": np.array(60, y_type),
         "bias": rng.integers(-5000, 5000, m).astype(np.int32),
     }
