@@ -104,7 +104,7 @@ def test_folder(tmp_path: Path) -> None:
 
 
 def test_no_model_at_all() -> None:
-    with pytest.raises(lw.InputError, match="a path, bytes or an onnx.ModelProto, got int"):
+    with pytest.raises(lw.InputError, match=r"a path, bytes or an onnx.ModelProto, got int"):
         lw.load(3)
 
 
