@@ -127,14 +127,16 @@ void infer_max(InferContext& c) {
   if (order != 0 && order != 1) {
     c.fail("attribute 'storage_order' is " + std::to_string(order) + ", expected 0 or 1");
   }
-  const Shape out = window_output(c, pool_window(c), c.shape(0)[1]);
+  const Window window = pool_window(c);
+  const Shape out = window_output(c, window, c.shape(0)[1]);
   c.set_output(0, c.dtype(0), out);
   c.set_output(1, DType::kInt64, out);
 }
 
 void infer_float(InferContext& c) {
   c.expect_dtype(0, {DType::kFloat32, DType::kFloat64});
-  c.set_output(0, c.dtype(0), window_output(c, pool_window(c), c.shape(0)[1]));
+  const Window window = pool_window(c);
+  c.set_output(0, c.dtype(0), window_output(c, window, c.shape(0)[1]));
 }
 
 void infer_lp(InferContext& c) {
