@@ -26,6 +26,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(isa_definitions LANEWISE_HAS_AVX2 LANEWISE_HAS_AVX512)
 endif()
 
+# A sanitizer build looks for faults, not speed.
+set(kernel_optimisation $<$<CONFIG:Release>:-O3>)
+
 set(kernel_objects "")
 foreach(isa ${isas})
   set(sources "")
@@ -40,7 +43,7 @@ foreach(isa ${isas})
     target_link_libraries(lanewise_kernels_${isa} PRIVATE lanewise_flags)
     string(TOUPPER ${isa} upper)
     target_compile_definitions(lanewise_kernels_${isa} PRIVATE LANEWISE_ISA=${isa} LANEWISE_ISA_${upper})
-    target_compile_options(lanewise_kernels_${isa} PRIVATE -O3 ${isa_flags_${isa}} -fno-exceptions -fno-rtti
+    target_compile_options(lanewise_kernels_${isa} PRIVATE ${kernel_optimisation} ${isa_flags_${isa}} -fno-exceptions -fno-rtti
       -fno-math-errno -fno-trapping-math)
     list(APPEND kernel_objects $<TARGET_OBJECTS:lanewise_kernels_${isa}>)
   endif()
