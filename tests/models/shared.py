@@ -23,6 +23,8 @@ BOUNDS = {
     "style/fns-candy": 1e-3,  # likewise
     "squeezenet/squeezenet1.1-fp16": 5e-3,  # the reference rounds to float16 after each node
 }
+# Where Winograd's rounding (numerics="fast") adds to that of direct convolution.
+FAST_BOUNDS = {"detection_yolo/yolox_nano_416_opencv_zoo": 3e-4}
 # Quantised models: engines round halves and scales differently, and one step early in the network
 # moves later ones; compared in shares of the output's range.
 QUANTISED_BOUND = 0.05
@@ -42,9 +44,12 @@ def data(name: str) -> tuple[Arrays, Arrays]:
     return inputs, outputs
 
 
-def bound(name: str) -> float:
+def bound(name: str, numerics: str) -> float:
     """How far an output may be from its reference, relative to the largest reference value."""
-    return QUANTISED_BOUND if "int8" in name else BOUNDS.get(name, DEFAULT_BOUND)
+    if "int8" in name:
+        return QUANTISED_BOUND
+    strict = BOUNDS.get(name, DEFAULT_BOUND)
+    return strict if numerics == "strict" else FAST_BOUNDS.get(name, strict)
 
 
 def check(name: str, **options: Any) -> None:
@@ -59,4 +64,5 @@ def check(name: str, **options: Any) -> None:
         difference = np.abs(got[key].astype(np.float64) - reference.astype(np.float64))
         scale = np.abs(reference.astype(np.float64)).max(initial=0.0)
         worst = difference.max(initial=0.0)
-        assert worst <= bound(name) * scale, f"{key}: off by {worst}, largest value {scale}"
+        limit = bound(name, options.get("numerics", "fast"))
+        assert worst <= limit * scale, f"{key}: off by {worst}, largest value {scale}"
