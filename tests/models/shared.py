@@ -19,12 +19,13 @@ Arrays = dict[str, npt.NDArray[Any]]
 # bound grows with depth and with references that are stored rounded to float16.
 DEFAULT_BOUND = 1e-4
 BOUNDS = {
+    # The reference's sigmoid has absolute errors up to 1.5e-7, far more than an ulp of its small
+    # values; here it keeps within 2.5 ulp, and 80 layers of x * sigmoid(x) show the difference.
+    "detection_yolo/yolox_nano_416_opencv_zoo": 3e-4,
     "segmentation/deeplabv3_mnv2_dm05": 1e-3,  # the reference is rounded to float16
     "style/fns-candy": 1e-3,  # likewise
     "squeezenet/squeezenet1.1-fp16": 5e-3,  # the reference rounds to float16 after each node
 }
-# Where Winograd's rounding (numerics="fast") adds to that of direct convolution.
-FAST_BOUNDS = {"detection_yolo/yolox_nano_416_opencv_zoo": 3e-4}
 # Quantised models: engines round halves and scales differently, and one step early in the network
 # moves later ones; compared in shares of the output's range.
 QUANTISED_BOUND = 0.05
@@ -44,12 +45,9 @@ def data(name: str) -> tuple[Arrays, Arrays]:
     return inputs, outputs
 
 
-def bound(name: str, numerics: str) -> float:
+def bound(name: str) -> float:
     """How far an output may be from its reference, relative to the largest reference value."""
-    if "int8" in name:
-        return QUANTISED_BOUND
-    strict = BOUNDS.get(name, DEFAULT_BOUND)
-    return strict if numerics == "strict" else FAST_BOUNDS.get(name, strict)
+    return QUANTISED_BOUND if "int8" in name else BOUNDS.get(name, DEFAULT_BOUND)
 
 
 def check(name: str, **options: Any) -> None:
@@ -64,5 +62,4 @@ def check(name: str, **options: Any) -> None:
         difference = np.abs(got[key].astype(np.float64) - reference.astype(np.float64))
         scale = np.abs(reference.astype(np.float64)).max(initial=0.0)
         worst = difference.max(initial=0.0)
-        limit = bound(name, options.get("numerics", "fast"))
-        assert worst <= limit * scale, f"{key}: off by {worst}, largest value {scale}"
+        assert worst <= bound(name) * scale, f"{key}: off by {worst}, largest value {scale}"
