@@ -17,6 +17,9 @@ namespace lanewise {
 using ConstantMaker = std::function<std::shared_ptr<const Tensor>(
     const void* source, const std::string& key, const std::function<Tensor()>& make)>;
 
+// The floats that are computed in float32: float16 and bfloat16.
+bool is_narrow(DType dtype);
+
 // Operators that know no 16-bit floats compute in float32: a Cast before and after each; casts that
 // meet cancel, so that a chain rounds once.
 void widen_floats(Graph& graph, const ConstantMaker& constants);

@@ -8,8 +8,6 @@
 namespace lanewise {
 namespace {
 
-bool is_narrow(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::kBFloat16; }
-
 class Widener {
  public:
   Widener(Graph& graph, const ConstantMaker& constants)
@@ -100,6 +98,8 @@ class Widener {
 };
 
 }  // namespace
+
+bool is_narrow(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::kBFloat16; }
 
 void widen_floats(Graph& graph, const ConstantMaker& constants) { Widener(graph, constants).run(); }
 

@@ -5,12 +5,11 @@
 
 #include "engine/base/buffer.h"
 #include "engine/base/error.h"
+#include "engine/passes/passes.h"
 #include "engine/runtime/weights.h"
 
 namespace lanewise {
 namespace {
-
-bool is_narrow(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::kBFloat16; }
 
 template <class To, class From>
 Tensor converted(const Tensor& from) {

@@ -2,11 +2,11 @@
 #include "engine/runtime/machine_peak.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <vector>
 
 #include "engine/base/buffer.h"
+#include "engine/base/clock.h"
 #include "engine/base/parallel.h"
 #include "engine/kernels/peak/peak.h"
 
@@ -24,20 +24,16 @@ struct alignas(64) Slot {
   double value = 0;
 };
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 // The best rate of f(), which returns the amount of work it has done, over turns.
 template <class F>
 double best_rate(F&& f) {
   double best = 0;
-  const double begin = now();
+  const double begin = now_seconds();
   do {
-    const double start = now();
+    const double start = now_seconds();
     const double work = f();
-    best = std::max(best, work / (now() - start));
-  } while (now() - begin < kSeconds);
+    best = std::max(best, work / (now_seconds() - start));
+  } while (now_seconds() - begin < kSeconds);
   return best;
 }
 

@@ -1,21 +1,13 @@
 // Running a compiled segment.
 #include "engine/runtime/segment.h"
 
-#include <chrono>
 #include <utility>
 
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/runtime/evaluate.h"
 
 namespace lanewise {
-namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-}  // namespace
-
 Segment::Segment(Parts parts) : parts_(std::move(parts)) {}
 
 std::unique_ptr<Segment::Frame> Segment::take_frame() const {
@@ -83,9 +75,9 @@ void Segment::run(std::map<ValueId, Tensor>& live, int threads, Trace* trace) co
     std::vector<Tensor> emitted(bound.outputs.size());
     TensorEmitter emitter(emitted);
     context.emitter = &emitter;
-    const double start = trace == nullptr ? 0 : now();
+    const double start = trace == nullptr ? 0 : now_seconds();
     bound.step.run(context);
-    if (trace != nullptr) trace->steps.push_back({&bound, now() - start});
+    if (trace != nullptr) trace->steps.push_back({&bound, now_seconds() - start});
     for (std::size_t j = 0; j < emitted.size(); ++j) {
       if (emitted[j].defined() && bound.outputs[j].kind == Place::Kind::kResult) {
         results[bound.outputs[j].index] = std::move(emitted[j]);

@@ -2,11 +2,11 @@
 #include "engine/runtime/session.h"
 
 #include <algorithm>
-#include <chrono>
 #include <exception>
 #include <thread>
 #include <utility>
 
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/parallel.h"
 
@@ -74,10 +74,6 @@ double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t middle = values.size() / 2;
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 // Calls f, on a thread of its own where this process is a fork of one that had used threads.
@@ -236,9 +232,9 @@ Profile Session::profile(const std::map<std::string, Tensor>& inputs, int runs) 
     (void)run_checked(inputs, graph().outputs, nullptr);
     for (int i = 0; i < std::max(1, runs); ++i) {
       Trace trace;
-      const double start = now();
+      const double start = now_seconds();
       (void)run_checked(inputs, graph().outputs, &trace);
-      totals.push_back(now() - start);
+      totals.push_back(now_seconds() - start);
       if (i == 0) {
         times.resize(trace.steps.size());
         for (const StepTime& time : trace.steps) profile.layers.push_back(layer_of(*time.step));

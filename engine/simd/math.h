@@ -15,6 +15,10 @@ namespace lanewise::LANEWISE_ISA {
 LANEWISE_INLINE I32 bits_of(F32 v) { return reinterpret_cast<I32>(v); }
 LANEWISE_INLINE F32 float_of(I32 v) { return reinterpret_cast<F32>(v); }
 LANEWISE_INLINE I32 splat_int(std::int32_t x) { return I32{} + x; }
+// a - b, wrapping around.
+LANEWISE_INLINE I32 subtract_bits(I32 a, I32 b) {
+  return reinterpret_cast<I32>(reinterpret_cast<U32>(a) - reinterpret_cast<U32>(b));
+}
 LANEWISE_INLINE F32 infinity() { return splat(__builtin_inff()); }
 
 LANEWISE_INLINE F32 abs(F32 v) { return float_of(bits_of(v) & 0x7fffffff); }
@@ -41,6 +45,18 @@ LANEWISE_INLINE F32 round_even(F32 v) {
 #else
   const F32 shifted = (abs(v) + 0x1p23f) - 0x1p23f;  // the sum's unit is 1
   return abs(v) < 0x1p23f ? copysign(shifted, v) : v;
+#endif
+}
+
+// The unmasked AVX-512 intrinsic makes GCC 12 warn of an uninitialised value inside it.
+LANEWISE_INLINE F32 square_root(F32 v) {
+#if defined(LANEWISE_ISA_AVX512)
+  return reinterpret_cast<F32>(_mm512_maskz_sqrt_ps(0xffff, reinterpret_cast<__m512>(v)));
+#elif defined(LANEWISE_ISA_AVX2)
+  return reinterpret_cast<F32>(_mm256_sqrt_ps(reinterpret_cast<__m256>(v)));
+#else
+  for (int i = 0; i < kLanes; ++i) v[i] = __builtin_sqrtf(v[i]);
+  return v;
 #endif
 }
 
@@ -114,15 +130,16 @@ LANEWISE_INLINE F32 log_parts(F32 e, F32 m, F32 low) {
 
 // log(x) + low for finite x >= 2^-126; anything for other x.
 LANEWISE_INLINE F32 log_normal(F32 x, F32 low) {
-  const I32 e = (bits_of(x) - 0x3f3504f3) >> 23;  // 0x3f3504f3: sqrt(1/2)
-  return log_parts(__builtin_convertvector(e, F32), float_of(bits_of(x) - (e << 23)), low);
+  const I32 e = subtract_bits(bits_of(x), splat_int(0x3f3504f3)) >> 23;  // 0x3f3504f3: sqrt(1/2)
+  return log_parts(__builtin_convertvector(e, F32), float_of(subtract_bits(bits_of(x), e << 23)),
+                   low);
 }
 
 LANEWISE_INLINE F32 log(F32 x) {
   const I32 tiny = x < 0x1p-126f;
   const F32 scaled = tiny ? x * 0x1p23f : x;
-  const I32 e = ((bits_of(scaled) - 0x3f3504f3) >> 23);
-  const F32 m = float_of(bits_of(scaled) - (e << 23));
+  const I32 e = subtract_bits(bits_of(scaled), splat_int(0x3f3504f3)) >> 23;
+  const F32 m = float_of(subtract_bits(bits_of(scaled), e << 23));
   const F32 y = log_parts(__builtin_convertvector(e + (tiny & splat_int(-23)), F32), m, F32{});
   const F32 outside = x == 0.0f ? -infinity() : splat(__builtin_nanf(""));
   return x > 0.0f ? (x < infinity() ? y : x) : outside;

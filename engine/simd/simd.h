@@ -22,6 +22,7 @@ inline constexpr int kLanes = 4;
 
 typedef float F32 __attribute__((vector_size(kLanes * 4)));
 typedef std::int32_t I32 __attribute__((vector_size(kLanes * 4)));
+typedef std::uint32_t U32 __attribute__((vector_size(kLanes * 4)));
 
 #define LANEWISE_INLINE static inline __attribute__((always_inline))
 

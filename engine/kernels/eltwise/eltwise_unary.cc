@@ -11,17 +11,6 @@ namespace {
 using kernels::Activation;
 using kernels::Unary;
 
-LANEWISE_INLINE F32 square_root(F32 v) {
-#if defined(LANEWISE_ISA_AVX512)
-  return reinterpret_cast<F32>(_mm512_maskz_sqrt_ps(0xffff, reinterpret_cast<__m512>(v)));
-#elif defined(LANEWISE_ISA_AVX2)
-  return reinterpret_cast<F32>(_mm256_sqrt_ps(reinterpret_cast<__m256>(v)));
-#else
-  for (int i = 0; i < kLanes; ++i) v[i] = __builtin_sqrtf(v[i]);
-  return v;
-#endif
-}
-
 // log(1 + e^x), from e^-|x|.
 LANEWISE_INLINE F32 softplus(F32 v) { return max(splat(0.0f), v) + log1p_positive(exp(-abs(v))); }
 

@@ -7,18 +7,6 @@
 namespace lanewise::LANEWISE_ISA {
 namespace {
 
-// The unmasked AVX-512 intrinsic makes GCC 12 warn of an uninitialised value inside it.
-LANEWISE_INLINE F32 square_root(F32 v) {
-#if defined(LANEWISE_ISA_AVX512)
-  return reinterpret_cast<F32>(_mm512_maskz_sqrt_ps(0xffff, reinterpret_cast<__m512>(v)));
-#elif defined(LANEWISE_ISA_AVX2)
-  return reinterpret_cast<F32>(_mm256_sqrt_ps(reinterpret_cast<__m256>(v)));
-#else
-  for (int i = 0; i < kLanes; ++i) v[i] = __builtin_sqrtf(v[i]);
-  return v;
-#endif
-}
-
 // x / base^beta; the exponents of the published networks (0.75) and simple ones need no logarithm.
 LANEWISE_INLINE F32 divide_by_power(F32 x, F32 base, float beta) {
   if (beta == 0.75f) {

@@ -12,8 +12,6 @@ namespace lanewise::LANEWISE_ISA {
 static_assert(kernels::kDepthwiseChannels % kLanes == 0);
 
 // In unsigned lanes: sums are modulo 2^32.
-typedef std::uint32_t U32 __attribute__((vector_size(kLanes * 4)));
-
 LANEWISE_INLINE U32 load_words(const void* p) {
   U32 v;
   std::memcpy(&v, p, sizeof(v));
