@@ -1,5 +1,6 @@
 // Positions of extremes: ArgMax, ArgMin, TopK.
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -35,6 +36,10 @@ void infer_arg(InferContext& c) {
     c.fail("axis " + std::to_string(axis) + " of shape " + c.shape(0).str() +
            " is empty: no element is the extreme");
   }
+  if (c.shape(0)[axis] > std::numeric_limits<std::int32_t>::max()) {
+    c.unsupported("axis " + std::to_string(axis) + " of shape " + c.shape(0).str() +
+                  " is too long; at most 2^31 - 1 elements are searched");
+  }
   Shape out;
   for (int i = 0; i < c.shape(0).rank(); ++i) {
     if (i != axis)
@@ -47,33 +52,50 @@ void infer_arg(InferContext& c) {
 
 // Whether v takes the place of b. NaN is the extreme in both directions, as in NumPy; `last` lets
 // the last of equal elements win.
-template <class T, bool greatest>
-bool replaces(T v, T b, bool last) {
+template <class T, bool greatest, bool last>
+bool replaces(T v, T b) {
   const bool better = greatest ? v > b : v < b;
-  const bool equal = (v == b) | ((v != v) & (b != b));
-  return better | ((v != v) & (b == b)) | (last & equal);
+  const bool equal = last && ((v == b) | ((v != v) & (b != b)));
+  return better | ((v != v) & (b == b)) | equal;
 }
 
-// Groups [begin, end) side by side: each element is compared as memory has it.
-template <class T, bool greatest>
+template <class T, bool greatest, bool last>
+std::int64_t extreme_of_row(const T* x, std::int64_t n) {
+  std::int64_t best = 0;
+  for (std::int64_t k = 1; k < n; ++k) {
+    if (replaces<T, greatest, last>(x[k], x[best])) best = k;
+  }
+  return best;
+}
+
+// Groups [begin, end) of block o, side by side: each element is compared as memory has it.
+template <class T, bool greatest, bool last>
 void extremes(const void* input, const Split& s, std::int64_t o, std::int64_t begin,
-              std::int64_t end, bool last, std::int64_t* out) {
+              std::int64_t end, std::int64_t* out) {
   const T* x = static_cast<const T*>(input) + o * s.n * s.inner;
   out += o * s.inner;
+  if (s.inner == 1) {
+    *out = extreme_of_row<T, greatest, last>(x, s.n);
+    return;
+  }
+  // Positions as wide as the elements, so that vectors select both alike.
+  using Position = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
   constexpr std::int64_t kChunk = 256;
   T best[kChunk];
+  Position position[kChunk];
   for (std::int64_t chunk = begin; chunk < end; chunk += kChunk) {
     const std::int64_t size = std::min(kChunk, end - chunk);
     std::copy(x + chunk, x + chunk + size, best);
-    std::fill(out + chunk, out + chunk + size, std::int64_t{0});
+    std::fill(position, position + size, Position{0});
     for (std::int64_t k = 1; k < s.n; ++k) {
       const T* row = x + k * s.inner + chunk;
       for (std::int64_t i = 0; i < size; ++i) {
-        const bool wins = replaces<T, greatest>(row[i], best[i], last);
+        const bool wins = replaces<T, greatest, last>(row[i], best[i]);
         best[i] = wins ? row[i] : best[i];
-        out[chunk + i] = wins ? k : out[chunk + i];
+        position[i] = wins ? static_cast<Position>(k) : position[i];
       }
     }
+    std::copy(position, position + size, out + chunk);
   }
 }
 
@@ -81,15 +103,17 @@ template <bool greatest>
 Step lower_arg(LowerContext& c) {
   const Split s = split_at(c.shape(0), c.attr_axis(c.shape(0).rank()));
   const bool last = c.attr_int("select_last_index") != 0;
-  decltype(&extremes<float, greatest>) f = nullptr;
-  visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) { f = extremes<T, greatest>; });
+  decltype(&extremes<float, greatest, false>) f = nullptr;
+  visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) {
+    f = last ? extremes<T, greatest, true> : extremes<T, greatest, false>;
+  });
   Step step;
-  step.run = [s, last, f](const RunContext& run) {
+  step.run = [s, f](const RunContext& run) {
     const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, s.n));
     parallel_for(run.threads, s.outer * s.inner, grain, [&](std::int64_t begin, std::int64_t end) {
       while (begin < end) {
         const std::int64_t first = begin % s.inner, size = std::min(s.inner - first, end - begin);
-        f(run.in<void>(0), s, begin / s.inner, first, first + size, last, run.out<std::int64_t>(0));
+        f(run.in<void>(0), s, begin / s.inner, first, first + size, run.out<std::int64_t>(0));
         begin += size;
       }
     });
@@ -114,11 +138,11 @@ void infer_topk(InferContext& c) {
 }
 
 // The k best positions of one group, best first. Of equal elements the lower position is better.
-template <class T>
-void best_first(const T* x, std::int64_t n, std::int64_t stride, std::int64_t k, bool largest,
+template <class T, bool largest>
+void best_first(const T* x, std::int64_t n, std::int64_t stride, std::int64_t k,
                 std::int64_t* positions) {
   if (k == 0) return;
-  const auto beats = [largest](T u, T v) { return largest ? above(u, v) : below(u, v); };
+  const auto beats = [](T u, T v) { return largest ? above(u, v) : below(u, v); };
   const auto better = [=](std::int64_t a, std::int64_t b) {
     const T u = x[a * stride], v = x[b * stride];
     return beats(u, v) || (a < b && !beats(v, u));
@@ -126,11 +150,13 @@ void best_first(const T* x, std::int64_t n, std::int64_t stride, std::int64_t k,
   // A heap with the worst on top: most elements are refused by one comparison with it.
   std::iota(positions, positions + k, std::int64_t{0});
   std::make_heap(positions, positions + k, better);
+  T worst = x[positions[0] * stride];
   for (std::int64_t i = k; i < n; ++i) {
-    if (!beats(x[i * stride], x[positions[0] * stride])) continue;
+    if (!beats(x[i * stride], worst)) continue;
     std::pop_heap(positions, positions + k, better);
     positions[k - 1] = i;
     std::push_heap(positions, positions + k, better);
+    worst = x[positions[0] * stride];
   }
   std::sort_heap(positions, positions + k, better);
 }
@@ -140,7 +166,7 @@ Step topk_step(const LowerContext& c) {
   const int axis = c.attr_axis(c.shape(0).rank());
   const Split s = split_at(c.shape(0), axis);
   const std::int64_t k = c.out_shape(0)[axis];
-  const bool largest = c.attr_int("largest") != 0;
+  const auto find = c.attr_int("largest") != 0 ? best_first<T, true> : best_first<T, false>;
   const int threads = c.threads();
   Step step;
   step.scratch_bytes =
@@ -151,7 +177,7 @@ Step topk_step(const LowerContext& c) {
                      std::int64_t* positions =
                          reinterpret_cast<std::int64_t*>(run.scratch) + thread * k;
                      const T* x = run.in<T>(0) + group / s.inner * s.n * s.inner + group % s.inner;
-                     best_first(x, s.n, s.inner, k, largest, positions);
+                     find(x, s.n, s.inner, k, positions);
                      const std::int64_t at = group / s.inner * k * s.inner + group % s.inner;
                      for (std::int64_t j = 0; j < k; ++j) {
                        if (run.has_out(0))

@@ -1,5 +1,7 @@
 // Sum, Mean, Min and Max of any number of broadcast operands, taken from first to last.
 #include <algorithm>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "engine/ops/binary.h"
@@ -12,9 +14,11 @@ struct Take {
   T operator()(T, T x) const { return x; }
 };
 
+using Rows = std::function<void(const BinaryRows&)>;
+
 // Combines operand `operand` of `size` bytes per element, walked by `loop`, into the tile of the
 // output elements [begin, end); the first operand is copied there.
-void combine_tile(const BroadcastLoop& loop, RowsRun f, std::size_t size, const void* operand,
+void combine_tile(const BroadcastLoop& loop, const Rows& f, std::size_t size, const void* operand,
                   void* tile, std::int64_t begin, std::int64_t end) {
   loop.for_blocks(begin, end, [&](const BroadcastLoop::Block& block) {
     const auto* in =
@@ -28,21 +32,21 @@ void combine_tile(const BroadcastLoop& loop, RowsRun f, std::size_t size, const 
 // Results stay in a tile near the core until every operand has been read, so that the output may
 // be the memory of any operand.
 template <class T>
-Step accumulate(const LowerContext& c, RowsRun f, bool mean) {
+Step accumulate(const LowerContext& c, const Rows& f, bool mean) {
   constexpr std::int64_t kTile = 1024;
   std::vector<BroadcastLoop> loops;
   for (int i = 0; i < c.num_inputs(); ++i) loops.push_back(broadcast_loop(c, {i}));
   Step step;
-  step.run = [loops = std::move(loops), f, mean](const RunContext& run) {
+  step.run = [loops = std::move(loops), first_operand = Rows(run_rows<T, T, T, Take<T>>), f,
+              mean](const RunContext& run) {
     parallel_for(run.threads, loops[0].elements, kGrain,
                  [&](std::int64_t first, std::int64_t last) {
                    T tile[kTile];
                    for (std::int64_t begin = first; begin < last; begin += kTile) {
                      const std::int64_t end = std::min(begin + kTile, last);
                      for (std::size_t i = 0; i < loops.size(); ++i) {
-                       const RowsRun rows = i == 0 ? run_rows<T, T, T, Take<T>> : f;
-                       combine_tile(loops[i], rows, sizeof(T), run.in<void>(static_cast<int>(i)),
-                                    tile, begin, end);
+                       combine_tile(loops[i], i == 0 ? first_operand : f, sizeof(T),
+                                    run.in<void>(static_cast<int>(i)), tile, begin, end);
                      }
                      if (mean) {
                        for (std::int64_t i = 0; i < end - begin; ++i)
@@ -59,6 +63,14 @@ Step accumulate(const LowerContext& c, RowsRun f, bool mean) {
 template <class F, kernels::Binary kernel, bool mean = false>
 Step lower_variadic(LowerContext& c) {
   if (c.num_inputs() == 2 && !mean) return lower_arithmetic<F, kernel>(c);
+  if (c.dtype(0) == DType::kFloat32) {
+    const kernels::BinaryRun run = kernels::eltwise_binary(c.isa()).run[static_cast<int>(kernel)];
+    const auto rows = [run](const BinaryRows& t) {
+      run({static_cast<const float*>(t.a), static_cast<const float*>(t.b), static_cast<float*>(t.y),
+           t.rows, t.cols, t.a_row, t.b_row, t.a_col, t.b_col});
+    };
+    return accumulate<float>(c, rows, mean);
+  }
   Step step;
   visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) {
     step = accumulate<T>(c, arithmetic_rows<F>(c.dtype(0)), mean);
