@@ -90,9 +90,11 @@ void extremes(const void* input, const Split& s, std::int64_t o, std::int64_t be
     for (std::int64_t k = 1; k < s.n; ++k) {
       const T* row = x + k * s.inner + chunk;
       for (std::int64_t i = 0; i < size; ++i) {
-        const bool wins = replaces<T, greatest, last>(row[i], best[i]);
-        best[i] = wins ? row[i] : best[i];
-        position[i] = wins ? static_cast<Position>(k) : position[i];
+        const T v = row[i], b = best[i];
+        const Position p = position[i];
+        const bool wins = replaces<T, greatest, last>(v, b);
+        best[i] = wins ? v : b;
+        position[i] = wins ? static_cast<Position>(k) : p;
       }
     }
     std::copy(position, position + size, out + chunk);
