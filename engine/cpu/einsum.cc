@@ -74,21 +74,28 @@ std::int64_t offset_of(const EinsumOperand& dims, std::int64_t i) {
   return offset;
 }
 
+// `summed` has at least one dimension; its last one is the inner loop.
 template <class T>
-void sum_elements(const EinsumOperand& kept, const EinsumOperand& summed, const T* in, T* out,
+void sum_elements(const EinsumOperand& kept, EinsumOperand summed, const T* in, T* out,
                   int threads) {
-  const std::int64_t terms = elements(summed);
-  std::vector<std::int64_t> offsets(static_cast<std::size_t>(terms));
-  for (std::int64_t i = 0; i < terms; ++i) {
-    offsets[static_cast<std::size_t>(i)] = offset_of(summed, i);
+  const EinsumDim inner = summed.back();
+  summed.pop_back();
+  std::vector<std::int64_t> offsets(static_cast<std::size_t>(elements(summed)));
+  for (std::size_t i = 0; i < offsets.size(); ++i) {
+    offsets[i] = offset_of(summed, static_cast<std::int64_t>(i));
   }
+  const std::int64_t terms = static_cast<std::int64_t>(offsets.size()) * inner.size;
   parallel_for(threads, elements(kept), 16384 / terms + 1,
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t i = begin; i < end; ++i) {
                    using U = typename SumOf<T>::Type;
                    const T* from = in + offset_of(kept, i);
                    U sum{};
-                   for (std::int64_t offset : offsets) sum += static_cast<U>(from[offset]);
+                   for (std::int64_t offset : offsets) {
+                     for (std::int64_t k = 0; k < inner.size; ++k) {
+                       sum += static_cast<U>(from[offset + k * inner.stride]);
+                     }
+                   }
                    out[i] = static_cast<T>(sum);
                  }
                });

@@ -112,17 +112,21 @@ void IndexedCopy::copy_rows(const T* in, const T& fill, T* out, int threads) con
   const std::int64_t row_elements = static_cast<std::int64_t>(axes_.back().offsets.size()) * run_;
   const std::int64_t row_bytes =
       std::max<std::int64_t>(1, row_elements * static_cast<std::int64_t>(sizeof(T)));
-  parallel_for(threads, rows_, kGrainBytes / row_bytes + 1,
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t row = begin; row < end; ++row) {
-                   const std::int64_t offset = row_offset(row);
-                   if (offset < 0) {
-                     std::fill_n(out + row * row_elements, row_elements, fill);
-                   } else {
-                     copy_row(in + offset, fill, out + row * row_elements);
-                   }
-                 }
-               });
+  parallel_for(
+      threads, rows_, kGrainBytes / row_bytes + 1, [&](std::int64_t begin, std::int64_t end) {
+        std::int64_t before = -1;  // offset of the row above
+        for (std::int64_t row = begin; row < end; ++row) {
+          const std::int64_t offset = row_offset(row);
+          if (row > begin && offset == before && offset >= 0) {  // enlarged: the same row again
+            std::copy_n(out + (row - 1) * row_elements, row_elements, out + row * row_elements);
+          } else if (offset < 0) {
+            std::fill_n(out + row * row_elements, row_elements, fill);
+          } else {
+            copy_row(in + offset, fill, out + row * row_elements);
+          }
+          before = offset;
+        }
+      });
 }
 
 void IndexedCopy::run(const void* in, const void* fill, void* out, int threads) const {

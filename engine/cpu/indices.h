@@ -26,4 +26,8 @@ inline std::int64_t checked_index(const void* indices, DType dtype, std::int64_t
   return index < 0 ? index + size : index;
 }
 
+// checked_index of `count` positions, each times `scale`, into `out`.
+void read_indices(const void* indices, DType dtype, std::int64_t count, std::int64_t size,
+                  std::int64_t scale, const std::string& where, std::int64_t* out);
+
 }  // namespace lanewise

@@ -53,9 +53,7 @@ Step lower_gather(LowerContext& c) {
   step.run = [plan, where = c.where(), dtype = c.dtype(0),
               index = c.dtype(1)](const RunContext& run) {
     auto* at = reinterpret_cast<std::int64_t*>(run.scratch);
-    for (std::int64_t i = 0; i < plan.count; ++i) {
-      at[i] = checked_index(run.inputs[1], index, i, plan.size, where);
-    }
+    read_indices(run.inputs[1], index, plan.count, plan.size, 1, where, at);
     visit_element(dtype, [&](auto type) {
       using T = typename decltype(type)::type;
       constexpr std::int64_t kGrain = (64 << 10) / sizeof(T);

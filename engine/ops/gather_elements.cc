@@ -63,14 +63,6 @@ ElementPlan plan_elements(const LowerContext& c) {
   return plan;
 }
 
-// Writes the checked indices, times the axis's stride, to `at`.
-void read_offsets(const ElementPlan& plan, const void* indices, DType dtype,
-                  const std::string& where, std::int64_t* at) {
-  for (std::int64_t i = 0; i < plan.rows * plan.columns; ++i) {
-    at[i] = checked_index(indices, dtype, i, plan.size, where) * plan.axis_stride;
-  }
-}
-
 void infer_gather_elements(InferContext& c) {
   check_elements(c);
   c.set_output(0, c.dtype(0), c.shape(1));
@@ -84,7 +76,8 @@ Step lower_gather_elements(LowerContext& c) {
   step.run = [plan, where = c.where(), dtype = c.dtype(0),
               index = c.dtype(1)](const RunContext& run) {
     auto* at = reinterpret_cast<std::int64_t*>(run.scratch);
-    read_offsets(plan, run.inputs[1], index, where, at);
+    read_indices(run.inputs[1], index, plan.rows * plan.columns, plan.size, plan.axis_stride, where,
+                 at);
     visit_element(dtype, [&](auto type) {
       using T = typename decltype(type)::type;
       const std::int64_t step_in = plan.strides.back();
@@ -143,7 +136,8 @@ Step lower_scatter_elements(LowerContext& c) {
   step.scratch_bytes = static_cast<std::size_t>(plan.rows * plan.columns) * sizeof(std::int64_t);
   step.run = [=, where = c.where(), dtype = c.dtype(0), index = c.dtype(1)](const RunContext& run) {
     auto* at = reinterpret_cast<std::int64_t*>(run.scratch);
-    read_offsets(plan, run.inputs[1], index, where, at);
+    read_indices(run.inputs[1], index, plan.rows * plan.columns, plan.size, plan.axis_stride, where,
+                 at);
     const auto scatter = [&](auto type) {
       using T = typename decltype(type)::type;
       if (run.in<T>(0) != run.out<T>(0)) std::copy_n(run.in<T>(0), elements, run.out<T>(0));

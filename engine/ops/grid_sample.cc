@@ -10,6 +10,7 @@
 #include "engine/cpu/elements.h"
 #include "engine/cpu/strided_copy.h"
 #include "engine/graph/op.h"
+#include "engine/kernels/resample/resample.h"
 
 namespace lanewise {
 namespace {
@@ -67,6 +68,7 @@ struct GridPlan {
   std::vector<std::int64_t> sizes, strides;  // of the input's spatial dimensions
   std::int64_t in_batch, in_channel;         // strides
   std::int64_t out_batch, out_channel, out_point;
+  decltype(kernels::Resample::pixels) blend;  // over channels that lie side by side
 };
 
 double reflect(double x, double low, double high) {
@@ -154,10 +156,11 @@ AxisTaps axis_taps(const GridPlan& plan, float position, std::int64_t size) {
 struct PointTaps {
   std::vector<std::int64_t> offsets;
   std::vector<double> weights;
+  std::vector<float> narrow;  // the weights as the float32 kernel takes them
 };
 
 template <class G>
-void point_taps(const GridPlan& plan, const G* position, PointTaps& taps) {
+void point_taps(const GridPlan& plan, const G* position, PointTaps& taps, PointTaps& outer) {
   taps.offsets.assign(1, 0);
   taps.weights.assign(1, 1.0);
   for (int axis = 0; axis < plan.spatial; ++axis) {
@@ -165,7 +168,7 @@ void point_taps(const GridPlan& plan, const G* position, PointTaps& taps) {
     // The grid lists coordinates innermost dimension first.
     const AxisTaps one =
         axis_taps(plan, static_cast<float>(position[plan.spatial - 1 - axis]), plan.sizes[at]);
-    const PointTaps outer = taps;
+    std::swap(taps, outer);
     taps.offsets.clear();
     taps.weights.clear();
     for (std::size_t i = 0; i < outer.offsets.size(); ++i) {
@@ -179,7 +182,15 @@ void point_taps(const GridPlan& plan, const G* position, PointTaps& taps) {
 }
 
 template <class T>
-void sample_point(const GridPlan& plan, const PointTaps& taps, const T* in, T* out) {
+void sample_point(const GridPlan& plan, PointTaps& taps, const T* in, T* out) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (plan.in_channel == 1 && plan.out_channel == 1 && !taps.offsets.empty()) {
+      taps.narrow.assign(taps.weights.begin(), taps.weights.end());
+      plan.blend(in, taps.offsets.data(), taps.narrow.data(),
+                 static_cast<std::int64_t>(taps.offsets.size()), 1, plan.channels, out);
+      return;
+    }
+  }
   using W = std::conditional_t<std::is_same_v<T, float>, float, double>;
   for (std::int64_t channel = 0; channel < plan.channels; ++channel) {
     const T* from = in + channel * plan.in_channel;
@@ -215,6 +226,7 @@ GridPlan plan_grid_sample(const LowerContext& c) {
   plan.out_batch = to[0];
   plan.out_channel = to[1];
   plan.out_point = to.back();  // dense over the spatial dimensions in either layout
+  plan.blend = kernels::resample(c.isa()).pixels;
   return plan;
 }
 
@@ -228,12 +240,12 @@ Step lower_grid_sample(LowerContext& c) {
       parallel_for(run.threads, plan.batch * plan.points,
                    16384 / std::max<std::int64_t>(1, plan.channels) + 1,
                    [&](std::int64_t begin, std::int64_t end) {
-                     PointTaps taps;
+                     PointTaps taps, spare;
                      for (std::int64_t i = begin; i < end; ++i) {
                        if (grid_type == DType::kFloat64) {
-                         point_taps(plan, run.in<double>(1) + i * plan.spatial, taps);
+                         point_taps(plan, run.in<double>(1) + i * plan.spatial, taps, spare);
                        } else {
-                         point_taps(plan, run.in<float>(1) + i * plan.spatial, taps);
+                         point_taps(plan, run.in<float>(1) + i * plan.spatial, taps, spare);
                        }
                        sample_point(plan, taps, run.in<T>(0) + i / plan.points * plan.in_batch,
                                     run.out<T>(0) + i / plan.points * plan.out_batch +

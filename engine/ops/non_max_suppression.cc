@@ -61,16 +61,25 @@ bool overlaps(const Box& a, const Box& b, float threshold) {
   return common / both > threshold;
 }
 
-// The candidates of one class, best first; equal scores in the order of the boxes, NaN never.
-std::vector<std::int64_t> ranked(const float* scores, std::int64_t count,
-                                 const std::optional<float>& least) {
-  std::vector<std::int64_t> order;
-  for (std::int64_t i = 0; i < count; ++i) {
-    if (!std::isnan(scores[i]) && (!least || scores[i] > *least)) order.push_back(i);
+struct Candidate {
+  float score;
+  std::int64_t box;
+
+  // Worse: equal scores are taken in the order of the boxes.
+  bool operator<(const Candidate& other) const {
+    return score < other.score || (score == other.score && box > other.box);
   }
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::int64_t a, std::int64_t b) { return scores[a] > scores[b]; });
-  return order;
+};
+
+// The candidates of one class as a heap, for few of many are taken; NaN never is.
+std::vector<Candidate> candidates(const float* scores, std::int64_t count,
+                                  const std::optional<float>& least) {
+  std::vector<Candidate> heap;
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (!std::isnan(scores[i]) && (!least || scores[i] > *least)) heap.push_back({scores[i], i});
+  }
+  std::make_heap(heap.begin(), heap.end());
+  return heap;
 }
 
 struct Limits {
@@ -81,15 +90,21 @@ struct Limits {
 
 std::vector<std::int64_t> select(const std::vector<Box>& boxes, const float* scores,
                                  const Limits& limits) {
+  std::vector<Candidate> heap =
+      candidates(scores, static_cast<std::int64_t>(boxes.size()), limits.score);
   std::vector<std::int64_t> selected;
-  for (std::int64_t candidate :
-       ranked(scores, static_cast<std::int64_t>(boxes.size()), limits.score)) {
-    if (static_cast<std::int64_t>(selected.size()) >= limits.most) break;
+  std::vector<Box> taken;
+  while (!heap.empty() && static_cast<std::int64_t>(selected.size()) < limits.most) {
+    std::pop_heap(heap.begin(), heap.end());
+    const std::int64_t candidate = heap.back().box;
+    heap.pop_back();
     const Box& box = boxes[static_cast<std::size_t>(candidate)];
-    const bool free = std::none_of(selected.begin(), selected.end(), [&](std::int64_t other) {
-      return overlaps(box, boxes[static_cast<std::size_t>(other)], limits.overlap);
+    const bool free = std::none_of(taken.begin(), taken.end(), [&](const Box& other) {
+      return overlaps(box, other, limits.overlap);
     });
-    if (free) selected.push_back(candidate);
+    if (!free) continue;
+    selected.push_back(candidate);
+    taken.push_back(box);
   }
   return selected;
 }
