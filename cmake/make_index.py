@@ -1,11 +1,12 @@
 """Writes the indexes of operators and kernels from the files that the build found.
 
-Usage: make_index.py ops|kernels OUTPUT SOURCE...
+Usage: make_index.py ops|kernels|tests OUTPUT SOURCE...
 
 An operator file engine/ops/<family>.cc defines `const OpTable <family>_ops`; files there without
 one hold what several operators share. A kernel file
 engine/kernels/<family>/<name>.cc defines `const kernels::<Name> <name>` in each ISA's namespace,
-where <Name> is <name> in CamelCase, declared with its accessor in engine/kernels/<family>/*.h.
+where <Name> is <name> in CamelCase, declared with its accessor in engine/kernels/<family>/*.h; its
+test is `void test_<name>(Case&)` in tests/kernels/<name>.cc.
 """
 
 from __future__ import annotations
@@ -83,12 +84,42 @@ namespace lanewise {{
 """
 
 
+def tests_index(sources: list[Path]) -> str:
+    """The test of each kernel row, with the ISAs it is compiled for."""
+    names = sorted((source.stem, isas_of(source)) for source in sources)
+    declarations = "\n".join(f"void test_{name}(Case& c);" for name, _ in names)
+    rows = "\n".join(
+        f'    {{"{name}", {{{", ".join(f"Isa::{ISAS[isa]}" for isa in isas)}}}, {len(isas)}, '
+        f"test_{name}}},"
+        for name, isas in names
+    )
+    return f"""// Generated from the files of engine/kernels.
+#include <span>
+
+#include "tests/kernels/check.h"
+
+namespace lanewise::testing {{
+{declarations}
+namespace {{
+const KernelTest kTests[] = {{
+{rows}
+}};
+}}  // namespace
+extern const std::span<const KernelTest> kKernelTests;
+const std::span<const KernelTest> kKernelTests = kTests;
+}}  // namespace lanewise::testing
+"""
+
+
+INDEXES = {"ops": ops_index, "kernels": kernels_index, "tests": tests_index}
+
+
 def main(arguments: list[str]) -> None:
     """Writes OUTPUT when its content changes."""
     kind, output = arguments[0], Path(arguments[1])
     root = Path.cwd()
     sources = [Path(name).resolve().relative_to(root) for name in arguments[2:]]
-    text = ops_index(sources) if kind == "ops" else kernels_index(sources)
+    text = INDEXES[kind](sources)
     output.parent.mkdir(parents=True, exist_ok=True)
     if not output.exists() or output.read_text(encoding="utf-8") != text:
         output.write_text(text, encoding="utf-8")

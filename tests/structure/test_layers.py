@@ -70,6 +70,12 @@ def test_kernel_files_name_their_isas() -> None:
         assert path.read_text(encoding="utf-8").startswith("// isas: baseline"), path
 
 
+def test_every_kernel_file_has_its_test() -> None:
+    names = {path.stem for path in (ENGINE / "kernels").rglob("*.cc")}
+    there = {path.stem for path in (ROOT / "tests" / "kernels").glob("*.cc")}
+    assert names - there == set()
+
+
 def test_only_parallel_has_pragma_omp() -> None:
     found = [p for p in sources() if re.search(r"^\s*#pragma omp", p.read_text(), re.MULTILINE)]
     assert [p.relative_to(ENGINE).as_posix() for p in found] == ["base/parallel.cc"]
