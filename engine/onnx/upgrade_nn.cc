@@ -108,6 +108,13 @@ void mean_variance_8(Rewriter& r) {
   r.set("axes", across ? std::vector<std::int64_t>{1, 2, 3} : std::vector<std::int64_t>{2, 3});
 }
 
+// swish(a) * b
+void swiglu(Rewriter& r) {
+  const float alpha = r.take<float>("alpha").value_or(1.0f);
+  const std::string gate = r.before("Swish", {r.input(0)}, attrs({{"alpha", alpha}}));
+  r.become("Mul", {gate, r.input(1)});
+}
+
 // Opset 8's Scan ran over batches of sequences of different lengths.
 void scan_8(Rewriter& r) {
   r.unsupported("Scan as in opset 8; convert the model to opset 9 or later");
@@ -126,6 +133,7 @@ constexpr Rule kRules[] = {
     {"LpPool", 1, 1, lp_pool_1},
     {"GlobalLpPool", 1, 1, lp_pool_1},
     {"MeanVarianceNormalization", 1, 8, mean_variance_8},
+    {"SwiGLU", 28, kNewestOpset, swiglu},
     {"Scan", 8, 8, scan_8},
 };
 

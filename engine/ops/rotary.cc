@@ -1,0 +1,161 @@
+// RotaryEmbedding: pairs of elements turned by an angle that grows with the position (Su et al.
+// 2021).
+#include <algorithm>
+#include <string>
+
+#include "engine/base/error.h"
+#include "engine/base/parallel.h"
+#include "engine/graph/op.h"
+
+namespace lanewise {
+namespace {
+
+enum Input { kX, kCos, kSin, kPositions };
+
+struct Rotary {
+  std::int64_t batches = 0, rows = 0, heads = 0, size = 0;  // rows: positions of the sequence
+  std::int64_t batch_stride = 0, row_stride = 0, head_stride = 0;
+  std::int64_t half = 0;   // pairs that turn
+  std::int64_t table = 0;  // rows of the caches, when positions are given
+  bool interleaved = false;
+};
+
+Rotary rotary_of(const OpContext& c) {
+  c.expect_rank(kX, 3, 4);
+  const Shape& x = c.shape(kX);
+  Rotary r;
+  r.batches = x[0];
+  if (x.rank() == 4) {
+    r.heads = x[1];
+    r.rows = x[2];
+    r.size = x[3];
+    r.row_stride = r.size;
+    r.head_stride = r.rows * r.size;
+  } else {
+    r.heads = c.attr_int("num_heads");
+    if (r.heads < 1 || x[2] % r.heads != 0) {
+      c.fail("attribute 'num_heads' is " + std::to_string(r.heads) +
+             ", expected a divisor of the last dimension of input 0, of shape " + x.str());
+    }
+    r.rows = x[1];
+    r.size = x[2] / r.heads;
+    r.row_stride = x[2];
+    r.head_stride = r.size;
+  }
+  r.batch_stride = r.heads * r.rows * r.size;
+  const std::int64_t given = c.attr_int("rotary_embedding_dim");
+  const std::int64_t turned = given == 0 ? r.size : given;
+  if (turned < 0 || turned > r.size || turned % 2 != 0) {
+    c.fail("the number of elements that turn is " + std::to_string(turned) +
+           ", expected an even number up to the head size " + std::to_string(r.size) +
+           " (attribute 'rotary_embedding_dim')");
+  }
+  r.half = turned / 2;
+  r.interleaved = c.attr_int("interleaved") != 0;
+  if (c.has_input(kPositions) && c.shape(kCos).rank() == 2) r.table = c.shape(kCos)[0];
+  return r;
+}
+
+void infer_rotary(InferContext& c) {
+  c.expect_dtype(kX, {DType::kFloat32, DType::kFloat64});
+  const Rotary r = rotary_of(c);
+  Shape cache{r.batches, r.rows, r.half};
+  if (c.has_input(kPositions)) {
+    c.expect_dtype(kPositions, {DType::kInt64});
+    if (c.shape(kPositions) != Shape{r.batches, r.rows}) {
+      c.fail("position_ids must have shape " + Shape{r.batches, r.rows}.str() + ", found " +
+             c.shape(kPositions).str());
+    }
+    cache = Shape{r.table, r.half};
+  }
+  for (int i : {kCos, kSin}) {
+    c.expect_same_dtype(kX, i);
+    if (c.shape(i) != cache) {
+      c.fail("input " + std::to_string(i) + " must have shape " + cache.str() + ", found " +
+             c.shape(i).str());
+    }
+  }
+  c.set_output(0, c.dtype(kX), c.shape(kX));
+}
+
+template <class T>
+void turn(const Rotary& r, const T* x, const T* cosine, const T* sine, T* y) {
+  const std::int64_t step = r.interleaved ? 2 : 1, apart = r.interleaved ? 1 : r.half;
+  if (step == 1) {
+    for (std::int64_t i = 0; i < r.half; ++i) {
+      const T a = x[i], b = x[i + apart];
+      y[i] = cosine[i] * a - sine[i] * b;
+      y[i + apart] = sine[i] * a + cosine[i] * b;
+    }
+  } else {
+    for (std::int64_t i = 0; i < r.half; ++i) {
+      const T a = x[2 * i], b = x[2 * i + 1];
+      y[2 * i] = cosine[i] * a - sine[i] * b;
+      y[2 * i + 1] = sine[i] * a + cosine[i] * b;
+    }
+  }
+  if (y != x) std::copy(x + 2 * r.half, x + r.size, y + 2 * r.half);
+}
+
+template <class T>
+Step make_step(const LowerContext& c) {
+  Step step;
+  step.algorithm = "rows";
+  step.run = [r = rotary_of(c), where = c.where()](const RunContext& run) {
+    const auto* positions = run.has_in(kPositions) ? run.in<std::int64_t>(kPositions) : nullptr;
+    for (std::int64_t i = 0; positions != nullptr && i < r.batches * r.rows; ++i) {
+      if (positions[i] >= 0 && positions[i] < r.table) continue;
+      throw ModelError(where + "position_ids has " + std::to_string(positions[i]) +
+                       ", expected 0 to " + std::to_string(r.table - 1) +
+                       ", the rows of the caches");
+    }
+    const std::int64_t grain = 1 + 8192 / (1 + r.heads * r.size);
+    parallel_for(run.threads, r.batches * r.rows, grain, [&](std::int64_t begin, std::int64_t end) {
+      for (; begin < end; ++begin) {
+        const std::int64_t angle = (positions == nullptr ? begin : positions[begin]) * r.half;
+        const std::int64_t at = begin / r.rows * r.batch_stride + begin % r.rows * r.row_stride;
+        for (std::int64_t h = 0; h < r.heads; ++h) {
+          turn(r, run.in<T>(kX) + at + h * r.head_stride, run.in<T>(kCos) + angle,
+               run.in<T>(kSin) + angle, run.out<T>(0) + at + h * r.head_stride);
+        }
+      }
+    });
+  };
+  return step;
+}
+
+Step lower_rotary(LowerContext& c) {
+  return c.dtype(kX) == DType::kFloat64 ? make_step<double>(c) : make_step<float>(c);
+}
+
+double rotary_flops(const OpContext& c, std::span<const ValueInfo>) {
+  return 3.0 * static_cast<double>(c.shape(kX).elements());
+}
+
+constexpr AttrDef kAttrs[] = {
+    {.name = "interleaved",
+     .type = AttrType::kInt,
+     .doc = "1: neighbours are pairs; 0: elements half a head apart"},
+    {.name = "num_heads", .type = AttrType::kInt, .doc = "heads, for rank 3"},
+    {.name = "rotary_embedding_dim",
+     .type = AttrType::kInt,
+     .doc = "elements of a head that turn; 0: all"}};
+
+constexpr OpDef kOps[] = {
+    {.name = "RotaryEmbedding",
+     .doc = "Rotary position embedding (Su et al. 2021), from tables of cosines and sines.",
+     .min_inputs = 3,
+     .max_inputs = 4,
+     .attributes = kAttrs,
+     .infer = infer_rotary,
+     .lower = lower_rotary,
+     .inplace = 1,
+     .flops = rotary_flops},
+};
+
+}  // namespace
+
+extern const OpTable rotary_ops;
+const OpTable rotary_ops = {kOps};
+
+}  // namespace lanewise
