@@ -71,7 +71,7 @@ void choose_blocks(Winograd& plan) {
   plan.out_step = frequency_step(plan.block * plan.out_row);
 }
 
-Winograd make_plan(const ConvProblem& p, const LowerContext& c, int tile) {
+Winograd make_plan(const ConvProblem& p, const LowerContext& c, int tile, int threads) {
   Winograd plan;
   plan.p = p;
   plan.tile = tile;
@@ -82,7 +82,7 @@ Winograd make_plan(const ConvProblem& p, const LowerContext& c, int tile) {
   plan.columns = divide_up(p.out[2], tile);
   plan.tiles = p.batch * p.in[0] * plan.rows * plan.columns;
   plan.threads = static_cast<int>(
-      std::clamp(p.multiply_adds() / kTaskMultiplyAdds, 1.0, static_cast<double>(c.threads())));
+      std::clamp(p.multiply_adds() / kTaskMultiplyAdds, 1.0, static_cast<double>(threads)));
   if (plan.tiles > 0) choose_blocks(plan);
   return plan;
 }
@@ -223,7 +223,8 @@ ConvOffer offer(const ConvProblem& p, const LowerContext& c, int tile) {
   if (c.numerics() == Numerics::kStrict)
     return ConvOffer::refuse("strict numerics keep the sums' own terms");
   if (c.content(1) == nullptr) return ConvOffer::refuse("the weights are not constant");
-  const Winograd plan = make_plan(p, c, tile);
+  // As for one thread: the choice, and with it the result's bits, must not depend on their number.
+  const Winograd plan = make_plan(p, c, tile, 1);
   const double lanes = static_cast<double>(plan.gemm.kernel->lanes);
   const double tiles = static_cast<double>(plan.tiles),
                frequencies = static_cast<double>(plan.frequencies());
@@ -238,7 +239,7 @@ ConvOffer offer(const ConvProblem& p, const LowerContext& c, int tile) {
 }
 
 Step build(const ConvProblem& p, const LowerContext& c, int tile) {
-  auto plan = std::make_shared<Winograd>(make_plan(p, c, tile));
+  auto plan = std::make_shared<Winograd>(make_plan(p, c, tile, c.threads()));
   const std::int64_t floats = checked_multiply(plan->frequencies(), plan->gemm.packed_floats());
   const Tensor& weights = *c.content(1);
   const std::string key = "winograd m" + std::to_string(tile) + " " + plan->gemm.key();
