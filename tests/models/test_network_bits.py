@@ -1,5 +1,8 @@
-"""Whole networks give the same bits with any number of threads and, at numerics="reproducible", for a
-sample alone and anywhere in a batch."""
+"""Whole networks give the same bits with any number of threads.
+
+At numerics="reproducible" they do so for a sample alone and anywhere in a batch, too; a batch of
+none gives results of none.
+"""
 
 from __future__ import annotations
 
@@ -88,3 +91,16 @@ def test_a_sample_does_not_see_its_batch(name: str) -> None:
         got = loaded.run({key: x.take(order, axes[key]) for key, x in feeds.items()})
         wanted = {key: y.take(order, results[key]) for key, y in together.items()}
         assert_same_bits(got, wanted, f"samples {order} of the batch")
+
+
+# The LSTM network's Reshape asks for -1 beside the batch: of nothing, that could be any number.
+@pytest.mark.parametrize("name", NETWORKS[1:])
+def test_an_empty_batch(name: str) -> None:
+    model, inputs = network(name)
+    loaded = lw.load(model, threads=2)
+    (one,) = loaded.run(draw(inputs, 1)).values()
+    axes = {given.name: given.shape.index("N") for given in inputs}
+    feeds = {key: x.take([], axes[key]) for key, x in draw(inputs, 1).items()}
+    (none,) = loaded.run(feeds).values()
+    assert none.size == 0
+    assert sum(a != b for a, b in zip(none.shape, one.shape, strict=True)) == 1
