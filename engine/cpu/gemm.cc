@@ -21,6 +21,9 @@ double row_cost(const kernels::GemmF32& kernel, std::int64_t n, int vectors) {
   return cost;
 }
 
+// Floats between what one tile alone multiplies and what it fetches.
+constexpr std::int64_t kStreamAhead = 1024;
+
 // A panel as its tiles see it.
 struct Panel {
   const kernels::GemmF32::Tile* tiles;
@@ -49,7 +52,7 @@ struct Ahead {
 void run_pass(const Panel& panel, kernels::GemmTile tile, const Ahead& ahead,
               const GemmOutput& output) {
   tile.ahead = static_cast<const char*>(ahead.begin);
-  tile.ahead_step = ahead.bytes / std::max<std::int64_t>(1, tile.taps * tile.k);
+  tile.ahead_step = 2 * ahead.bytes / std::max<std::int64_t>(1, tile.taps * tile.k);
   tile.c = output.c + panel.column;
   tile.ldc = output.ldc;
   tile.epilogue = output.epilogue;
@@ -64,6 +67,70 @@ void run_pass(const Panel& panel, kernels::GemmTile tile, const Ahead& ahead,
       tile.epilogue.residual += rows * tile.epilogue.residual_stride;
     tile.ahead += ahead.bytes;
   }
+}
+
+// One panel's columns of a block of rows; `fresh` where the rows have not been read yet.
+void run_panel(const GemmPlan& plan, const GemmRows& rows, const float* packed, std::int64_t index,
+               bool fresh, const GemmOutput& output) {
+  const std::int64_t sum = plan.taps * plan.k;
+  const Panel panel = panel_of(plan, index, rows.count);
+  kernels::GemmTile tile;
+  tile.row_step = rows.step;
+  tile.columns = static_cast<int>(std::min(panel.width, plan.n - panel.column));
+  tile.panel = packed + panel.column * sum;
+  // A single tile reads the panel once: nothing is gained by cutting the sum.
+  const std::int64_t depth = panel.count == 1 ? std::max<std::int64_t>(sum, 1) : plan.depth;
+  const std::int64_t taps_at_once =
+      std::max<std::int64_t>(1, depth / std::max<std::int64_t>(1, plan.k));
+  const std::int64_t parts = std::max<std::int64_t>(1, (plan.k + depth - 1) / depth);  // of one tap
+  for (std::int64_t tap = 0; tap == 0 || tap < plan.taps; tap += tile.taps) {
+    tile.taps = std::min(taps_at_once, plan.taps - tap);
+    tile.rows = rows.table + tap * rows.step;
+    for (std::int64_t part = 0; part < parts; ++part) {
+      const std::int64_t k = plan.k * part / parts;
+      tile.k = plan.k * (part + 1) / parts - k;
+      tile.offset = rows.offset + k;
+      tile.first = tap == 0 && part == 0;
+      tile.last = tap + tile.taps >= plan.taps && part + 1 == parts;
+      const std::int64_t floats = tile.taps * tile.k * panel.width;
+      // The next part of the panel follows in memory; the first pass fetches its own next rows.
+      Ahead ahead{tile.panel + floats, floats * 4 / panel.count};
+      if (rows.stride != 0 && fresh && tile.first) {
+        ahead = {rows.table[0] + (panel.low + 1) * rows.stride, panel.low * rows.stride * 4};
+      }
+      // One tile reads the panel as a stream: what it fetched far ahead would be gone again.
+      if (panel.count == 1) ahead = {tile.panel + kStreamAhead, floats * 4};
+      run_pass(panel, tile, ahead, output);
+      tile.panel += floats;
+    }
+  }
+}
+
+// One row times whole panels, several at a time; returns the first panel that is left.
+std::int64_t run_row(const GemmPlan& plan, const GemmRows& rows, const float* packed,
+                     std::int64_t begin, std::int64_t end, const GemmOutput& output) {
+  constexpr std::int64_t kPanels = kernels::GemmF32::kRowPanels;
+  if (plan.vectors != plan.kernel->vectors || output.epilogue.residual != nullptr) return begin;
+  kernels::GemmTile tile;
+  tile.rows = rows.table;
+  tile.row_step = rows.step;
+  tile.taps = plan.taps;
+  tile.k = plan.k;
+  tile.offset = rows.offset;
+  tile.panel_step = plan.taps * plan.k * plan.width();
+  tile.ldc = plan.width();
+  tile.columns = static_cast<int>(plan.width());
+  tile.epilogue = output.epilogue;
+  tile.epilogue.bias = nullptr;
+  tile.epilogue.residual_stride = plan.width();
+  for (; begin + kPanels <= std::min(end, plan.n / plan.width()); begin += kPanels) {
+    const std::int64_t column = begin * plan.width();
+    tile.panel = packed + begin * tile.panel_step;
+    tile.c = output.c + column;
+    if (output.epilogue.bias != nullptr) tile.epilogue.residual = output.epilogue.bias + column;
+    plan.kernel->row_panels(tile);
+  }
+  return begin;
 }
 
 }  // namespace
@@ -128,39 +195,8 @@ void pack_panels(const GemmPlan& plan, const PackSource& source, std::int64_t be
 void run_block(const GemmPlan& plan, const GemmRows& rows, const float* packed, std::int64_t begin,
                std::int64_t end, const GemmOutput& output) {
   if (rows.count == 0) return;
-  const std::int64_t sum = plan.taps * plan.k;
-  kernels::GemmTile tile;
-  tile.row_step = rows.step;
-  for (std::int64_t p = begin; p < end; ++p) {
-    const Panel panel = panel_of(plan, p, rows.count);
-    tile.columns = static_cast<int>(std::min(panel.width, plan.n - panel.column));
-    tile.panel = packed + panel.column * sum;
-    // A single tile reads the panel once: nothing is gained by cutting the sum.
-    const std::int64_t depth = panel.count == 1 ? std::max<std::int64_t>(sum, 1) : plan.depth;
-    const std::int64_t taps_at_once =
-        std::max<std::int64_t>(1, depth / std::max<std::int64_t>(1, plan.k));
-    const std::int64_t parts =
-        std::max<std::int64_t>(1, (plan.k + depth - 1) / depth);  // of one tap
-    for (std::int64_t tap = 0; tap == 0 || tap < plan.taps; tap += tile.taps) {
-      tile.taps = std::min(taps_at_once, plan.taps - tap);
-      tile.rows = rows.table + tap * rows.step;
-      for (std::int64_t part = 0; part < parts; ++part) {
-        const std::int64_t k = plan.k * part / parts;
-        tile.k = plan.k * (part + 1) / parts - k;
-        tile.offset = rows.offset + k;
-        tile.first = tap == 0 && part == 0;
-        tile.last = tap + tile.taps >= plan.taps && part + 1 == parts;
-        const std::int64_t floats = tile.taps * tile.k * panel.width;
-        // The next part of the panel follows in memory; the first pass fetches its own next rows.
-        Ahead ahead{tile.panel + floats, floats * 4 / panel.count};
-        if (rows.stride != 0 && tile.first && p == begin) {
-          ahead = {rows.table[0] + (panel.low + 1) * rows.stride, panel.low * rows.stride * 4};
-        }
-        run_pass(panel, tile, ahead, output);
-        tile.panel += floats;
-      }
-    }
-  }
+  if (rows.count == 1) begin = run_row(plan, rows, packed, begin, end, output);
+  for (std::int64_t p = begin; p < end; ++p) run_panel(plan, rows, packed, p, p == begin, output);
 }
 
 }  // namespace lanewise

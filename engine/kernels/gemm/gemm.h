@@ -19,10 +19,12 @@ struct GemmTile {
   std::int64_t k = 0;
   std::int64_t offset = 0;
   const float* panel = nullptr;  // [taps][k][vectors * lanes]
+  std::int64_t panel_step = 0;   // floats to the next panel; row_panels only
   float* c = nullptr;
   std::int64_t ldc = 0;  // elements between rows of C
   int columns = 0;       // of C, at most vectors * lanes, more than (vectors - 1) * lanes
-  // For each step of k, one cache line is fetched ahead and the address advances.
+  // For two steps of k a cache line is fetched ahead, for a long step a second halfway, and
+  // the address advances.
   const char* ahead = nullptr;
   std::int64_t ahead_step = 0;  // bytes
   // A long sum is cut into several calls: the first starts from bias and residual, the others from
@@ -35,12 +37,16 @@ struct GemmTile {
 
 struct GemmF32 {
   static constexpr int kMaxVectors = 4;
+  static constexpr int kRowPanels = 4;
   using Tile = void (*)(const GemmTile&) noexcept;
 
   int lanes;    // floats per vector
   int vectors;  // the widest panel has this many vectors; a column tail uses fewer
   int max_rows[kMaxVectors + 1];       // the tallest tile for a panel of so many vectors
   const Tile* tiles[kMaxVectors + 1];  // tiles[vectors][rows]
+  // One row times kRowPanels whole panels of the widest kind. C and the residual count a panel's
+  // columns as a row; there is no bias, as it would be the same for all of them.
+  Tile row_panels;
 };
 
 const GemmF32& gemm_f32(Isa isa);

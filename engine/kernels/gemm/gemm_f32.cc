@@ -13,6 +13,8 @@ using kernels::Epilogue;
 using kernels::GemmF32;
 using kernels::GemmTile;
 
+constexpr int kLineBytes = 64;
+
 LANEWISE_INLINE F32 load_columns(const float* p, int n) {
   return n >= kLanes ? load(p) : load_first(p, n);
 }
@@ -98,6 +100,21 @@ LANEWISE_INLINE void finish(const GemmTile& t, int tail, F32 (&sums)[kRows][kVec
   if (activation != Activation::kNone && !clamp) activate_tile(t, kRows);
 }
 
+// Element i of each row times one row of the panel.
+template <int kRows, int kVectors>
+LANEWISE_INLINE void add_products(const float* const (&a)[kRows], std::int64_t i, const float* b,
+                                  F32 (&sums)[kRows][kVectors]) {
+  F32 panel[kVectors];
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) panel[v] = load(b + v * kLanes);
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    const F32 x = splat(a[r][i]);
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = fma(x, panel[v], sums[r][v]);
+  }
+}
+
 template <int kRows, int kVectors>
 void tile(const GemmTile& t) noexcept {
   const int tail = t.columns - (kVectors - 1) * kLanes;
@@ -106,25 +123,49 @@ void tile(const GemmTile& t) noexcept {
   const float* b = t.panel;
   const float* const* rows = t.rows;
   const char* ahead = t.ahead;
+  const std::int64_t half = t.ahead_step / 2;
+  const bool dense = half > kLineBytes / 4;  // a line now and then would be left out
   for (std::int64_t tap = 0; tap < t.taps; ++tap, rows += t.row_step) {
     const float* a[kRows];
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) a[r] = rows[r] + t.offset;
-    for (std::int64_t i = 0; i < t.k; ++i, b += kVectors * kLanes) {
+    std::int64_t i = 0;
+    for (; i + 2 <= t.k; i += 2, b += 2 * kVectors * kLanes) {
       __builtin_prefetch(ahead, 0, 2);  // into the second level
+      add_products(a, i, b, sums);
+      if (dense) __builtin_prefetch(ahead + half, 0, 2);
       ahead += t.ahead_step;
-      F32 panel[kVectors];
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) panel[v] = load(b + v * kLanes);
-#pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) {
-        const F32 x = splat(a[r][i]);
-#pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v) sums[r][v] = fma(x, panel[v], sums[r][v]);
-      }
+      add_products(a, i + 1, b + kVectors * kLanes, sums);
+    }
+    if (i < t.k) {
+      add_products(a, i, b, sums);
+      b += kVectors * kLanes;
     }
   }
   finish(t, tail, sums);
+}
+
+// One row times several whole panels: row r of the tile is panel r, so that memory is read as
+// several streams, which reaches more of its bandwidth than one.
+template <int kPanels, int kVectors>
+void row_tile(const GemmTile& t) noexcept {
+  F32 sums[kPanels][kVectors];
+  start(t, kLanes, sums);
+  const float* b = t.panel;
+  const float* const* rows = t.rows;
+  for (std::int64_t tap = 0; tap < t.taps; ++tap, rows += t.row_step) {
+    const float* a = rows[0] + t.offset;
+    for (std::int64_t i = 0; i < t.k; ++i, b += kVectors * kLanes) {
+      const F32 x = splat(a[i]);
+#pragma GCC unroll 16
+      for (int p = 0; p < kPanels; ++p) {
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v)
+          sums[p][v] = fma(x, load(b + p * t.panel_step + v * kLanes), sums[p][v]);
+      }
+    }
+  }
+  finish(t, kLanes, sums);
 }
 
 // tiles[rows], rows from 1.
@@ -165,17 +206,20 @@ const GemmF32 gemm_f32 = {.lanes = kLanes,
                           .vectors = 4,
                           .max_rows = {0, 12, 12, 8, 6},
                           .tiles = {nullptr, Tiles<1, 12>::list, Tiles<2, 12>::list,
-                                    Tiles<3, 8>::list, Tiles<4, 6>::list}};
+                                    Tiles<3, 8>::list, Tiles<4, 6>::list},
+                          .row_panels = row_tile<GemmF32::kRowPanels, 4>};
 #elif defined(LANEWISE_ISA_AVX2)
 const GemmF32 gemm_f32 = {.lanes = kLanes,
                           .vectors = 2,
                           .max_rows = {0, 12, 6},
-                          .tiles = {nullptr, Tiles<1, 12>::list, Tiles<2, 6>::list}};
+                          .tiles = {nullptr, Tiles<1, 12>::list, Tiles<2, 6>::list},
+                          .row_panels = row_tile<GemmF32::kRowPanels, 2>};
 #else
 const GemmF32 gemm_f32 = {.lanes = kLanes,
                           .vectors = 2,
                           .max_rows = {0, 8, 4},
-                          .tiles = {nullptr, Tiles<1, 8>::list, Tiles<2, 4>::list}};
+                          .tiles = {nullptr, Tiles<1, 8>::list, Tiles<2, 4>::list},
+                          .row_panels = row_tile<GemmF32::kRowPanels, 2>};
 #endif
 
 }  // namespace lanewise::LANEWISE_ISA
