@@ -115,6 +115,20 @@ void swiglu(Rewriter& r) {
   r.become("Mul", {gate, r.input(1)});
 }
 
+// The loss of the logarithm of a softmax, which may be an output of its own.
+void softmax_cross_entropy(Rewriter& r) {
+  const AttrMap axis = attrs({{"axis", std::int64_t{1}}});
+  std::vector<std::string> inputs = r.node.inputs;
+  if (r.node.outputs.size() > 1 && !r.node.outputs[1].empty()) {
+    inputs[0] = r.node.outputs[1];
+    r.make_instead(1, "LogSoftmax", {r.input(0)}, axis);
+  } else {
+    inputs[0] = r.before("LogSoftmax", {r.input(0)}, axis);
+    r.node.outputs.resize(1);
+  }
+  r.become("NegativeLogLikelihoodLoss", std::move(inputs), std::move(r.node.attributes));
+}
+
 // Opset 8's Scan ran over batches of sequences of different lengths.
 void scan_8(Rewriter& r) {
   r.unsupported("Scan as in opset 8; convert the model to opset 9 or later");
@@ -134,6 +148,7 @@ constexpr Rule kRules[] = {
     {"GlobalLpPool", 1, 1, lp_pool_1},
     {"MeanVarianceNormalization", 1, 8, mean_variance_8},
     {"SwiGLU", 28, kNewestOpset, swiglu},
+    {"SoftmaxCrossEntropyLoss", 12, kNewestOpset, softmax_cross_entropy},
     {"Scan", 8, 8, scan_8},
 };
 

@@ -60,8 +60,10 @@ def model(
     graph = helper.make_graph(
         nodes, "g", formal, [helper.make_empty_tensor_value_info(y) for y in results], initializers
     )
-    version = opset or onnx.defs.onnx_opset_version()
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", version)])
+    opsets = [helper.make_opsetid("", opset or onnx.defs.onnx_opset_version())]
+    if domain:
+        opsets.append(helper.make_opsetid(domain, 1))
+    return helper.make_model(graph, opset_imports=opsets)
 
 
 def run(
