@@ -20,7 +20,8 @@ const RuleMap& rules() {
   static const RuleMap map = [] {
     RuleMap result;
     for (const auto& family :
-         {shape_rules(), math_rules(), nn_rules(), resample_rules(), removed_rules()}) {
+         {shape_rules(), math_rules(), nn_rules(), resample_rules(), removed_rules(),
+          contrib_rules(), contrib_attention_rules(), contrib_quant_rules()}) {
       for (const Rule& rule : family) result[rule.op].push_back(&rule);
     }
     return result;
@@ -33,7 +34,8 @@ const Rule* rule_for(const DraftNode& node) {
   if (it == rules().end()) return nullptr;
   const Rule* best = nullptr;
   for (const Rule* rule : it->second) {
-    const bool meets = rule->first <= node.version && node.version <= rule->last;
+    const bool meets =
+        rule->domain == node.domain && rule->first <= node.version && node.version <= rule->last;
     if (meets && (best == nullptr || rule->last < best->last)) best = rule;
   }
   return best;
@@ -89,15 +91,20 @@ Tensor constant_of(Rewriter& r) {
   r.fail("has no value");
 }
 
+// "Conv", or "com.microsoft:Conv".
+void set_operator(DraftNode& node, std::string_view op) {
+  const std::size_t colon = op.find(':');
+  node.domain = colon == std::string_view::npos ? "" : op.substr(0, colon);
+  node.op = colon == std::string_view::npos ? op : op.substr(colon + 1);
+}
+
 void upgrade_node(DraftNode node, Rewriting& state, Problems& problems) {
   Rewriter rewriter(node, state);
   const bool had_outputs = !node.outputs.empty();
   try {
     // Hints of a defunct memory planner, in every operator of the first opsets.
     if (node.domain.empty() && node.version < 6) rewriter.drop("consumed_inputs");
-    while (node.domain.empty()) {
-      const Rule* rule = rule_for(node);
-      if (rule == nullptr) break;
+    while (const Rule* rule = rule_for(node)) {
       node.version = rule->last + 1;
       rule->apply(rewriter);
     }
@@ -229,17 +236,23 @@ std::string Rewriter::number(double value, DType dtype) {
 
 std::string Rewriter::before(std::string_view op, std::vector<std::string> inputs,
                              AttrMap attributes) {
+  return before_all(op, std::move(inputs), 1, std::move(attributes))[0];
+}
+
+std::vector<std::string> Rewriter::before_all(std::string_view op, std::vector<std::string> inputs,
+                                              std::size_t outputs, AttrMap attributes) {
   DraftNode added;
-  added.op = op;
+  set_operator(added, op);
   added.opset = node.opset;
   added.version = kNewestOpset;
   added.name = state_.names.fresh(node.name + "/" + std::string(op));
   added.inputs = std::move(inputs);
   added.outputs = {added.name};
+  while (added.outputs.size() < outputs) added.outputs.push_back(state_.names.fresh(added.name));
   added.attributes = std::move(attributes);
   note_types(added, state_);
   state_.out.push_back(std::move(added));
-  return state_.out.back().outputs[0];
+  return state_.out.back().outputs;
 }
 
 std::string Rewriter::rank_of(const std::string& value) {
@@ -259,7 +272,7 @@ std::string Rewriter::append_dims(const std::string& value, const std::string& c
 }
 
 void Rewriter::become(std::string_view op, std::vector<std::string> inputs, AttrMap attributes) {
-  node.op = op;
+  set_operator(node, op);
   node.version = kNewestOpset;
   node.inputs = std::move(inputs);
   node.attributes = std::move(attributes);

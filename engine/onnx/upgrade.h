@@ -52,12 +52,16 @@ class Rewriter {
   std::string ints(std::vector<std::int64_t> values);
   std::string floats(const std::vector<float>& values, DType dtype);
   std::string number(double value, DType dtype);
-  // New nodes before this one; the names of their only outputs.
+  // New nodes before this one; the names of their only outputs. Operators outside ai.onnx are
+  // named with their domain, as in "com.microsoft:Inverse".
   std::string before(std::string_view op, std::vector<std::string> inputs, AttrMap attributes = {});
   std::string rank_of(const std::string& value);  // int64 [1]
   std::string ones(const std::string& count);     // int64 [count]
   // The value with `count` (int64 [1]) dimensions of one added at its end.
   std::string append_dims(const std::string& value, const std::string& count);
+  // The same for a node of several outputs.
+  std::vector<std::string> before_all(std::string_view op, std::vector<std::string> inputs,
+                                      std::size_t outputs, AttrMap attributes = {});
   // The node becomes another one with the same outputs.
   void become(std::string_view op, std::vector<std::string> inputs, AttrMap attributes = {});
   // A node that makes `output`, an output of this node that is cut off.
@@ -83,13 +87,17 @@ struct Rule {
   std::int64_t first = 1;
   std::int64_t last = 0;
   void (*apply)(Rewriter&) = nullptr;
+  std::string_view domain = {};
 };
 
-std::span<const Rule> shape_rules();     // upgrade_shape.cc
-std::span<const Rule> math_rules();      // upgrade_math.cc
-std::span<const Rule> nn_rules();        // upgrade_nn.cc
-std::span<const Rule> resample_rules();  // upgrade_resample.cc
-std::span<const Rule> removed_rules();   // upgrade_removed.cc
+std::span<const Rule> shape_rules();              // upgrade_shape.cc
+std::span<const Rule> math_rules();               // upgrade_math.cc
+std::span<const Rule> nn_rules();                 // upgrade_nn.cc
+std::span<const Rule> resample_rules();           // upgrade_resample.cc
+std::span<const Rule> removed_rules();            // upgrade_removed.cc
+std::span<const Rule> contrib_rules();            // upgrade_contrib.cc
+std::span<const Rule> contrib_attention_rules();  // upgrade_contrib_attention.cc
+std::span<const Rule> contrib_quant_rules();      // upgrade_contrib_quant.cc
 
 template <class T>
 std::optional<T> Rewriter::take(std::string_view name) {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "engine/base/error.h"
-#include "engine/base/parallel.h"
+#include "engine/cpu/key_cache.h"
 #include "engine/cpu/staging.h"
 #include "engine/graph/op.h"
 #include "engine/ops/attention_shapes.h"
@@ -131,27 +131,6 @@ AttentionProblem problem_of(const LowerContext& c) {
   return p;
 }
 
-// A cache joined to the new rows: dense [batches][heads][past + rows][n].
-struct Join {
-  std::int64_t batches = 0, heads = 0, past = 0, rows = 0, n = 0;
-  HeadRows fresh;
-
-  std::int64_t elements() const { return batches * heads * (past + rows) * n; }
-  HeadRows strides() const { return {heads * (past + rows) * n, (past + rows) * n, n}; }
-
-  template <class T>
-  void run(const T* old, const T* added, T* to, int threads) const {
-    parallel_for(threads, batches * heads, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        T* at = to + i * (past + rows) * n;
-        if (past > 0) at = std::copy_n(old + i * past * n, past * n, at);
-        const T* from = added + i / heads * fresh.batch + i % heads * fresh.head;
-        for (std::int64_t r = 0; r < rows; ++r, from += fresh.row) at = std::copy_n(from, n, at);
-      }
-    });
-  }
-};
-
 template <class T>
 class AttentionStep {
  public:
@@ -235,7 +214,7 @@ class AttentionStep {
   Staging<T> staging_, mask_;
   std::string where_;
   AttentionProblem problem_;
-  Join key_, value_;
+  CacheJoin key_, value_;
   bool joins_ = false, is_bool_ = false, stage_key_ = false, stage_value_ = false;
   bool computes_ = false;
   std::int64_t mask_at_ = 0, key_at_ = 0, value_at_ = 0, work_at_ = 0, work_ = 0;

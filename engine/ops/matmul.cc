@@ -1,6 +1,9 @@
-// MatMul, Gemm, and lanewise:FusedGemm, which applies an activation. Products are computed in
+// MatMul, com.microsoft:FusedMatMul, which transposes and scales, Gemm, and lanewise:FusedGemm,
+// which applies an activation. Products are computed in
 // engine/cpu/matmul.h.
 #include "engine/cpu/matmul.h"
+
+#include <utility>
 
 #include "engine/cpu/activation.h"
 #include "engine/graph/op.h"
@@ -11,13 +14,20 @@ namespace {
 constexpr std::initializer_list<DType> kNumbers = {
     DType::kFloat32, DType::kFloat64, DType::kInt32, DType::kInt64, DType::kUInt32, DType::kUInt64};
 
-// Shapes of MatMul with the vectors promoted to matrices.
+// Shapes of MatMul with the vectors promoted to matrices, which FusedMatMul may transpose.
 struct MatmulShapes {
   Shape a, b, batch;
+  bool transpose_a = false, transpose_b = false;
 };
 
 MatmulShapes matmul_shapes(const OpContext& c) {
   MatmulShapes s{c.shape(0), c.shape(1), {}};
+  if (!c.node().op->domain.empty()) {
+    s.transpose_a = c.attr_int("transA") != 0 && s.a.rank() > 1;
+    s.transpose_b = c.attr_int("transB") != 0 && s.b.rank() > 1;
+    if (s.transpose_a) std::swap(s.a[s.a.rank() - 1], s.a[s.a.rank() - 2]);
+    if (s.transpose_b) std::swap(s.b[s.b.rank() - 1], s.b[s.b.rank() - 2]);
+  }
   if (s.a.rank() == 1) s.a = Shape{1, s.a[0]};
   if (s.b.rank() == 1) s.b = Shape{s.b[0], 1};
   const Shape a_batch(std::vector<std::int64_t>(s.a.begin(), s.a.end() - 2));
@@ -71,9 +81,13 @@ Step lower_matmul_op(LowerContext& c) {
   p.m = s.a[s.a.rank() - 2];
   p.k = s.a[s.a.rank() - 1];
   p.n = s.b[s.b.rank() - 1];
+  p.transpose_a = s.transpose_a;
+  p.transpose_b = s.transpose_b;
+  if (!c.node().op->domain.empty()) p.alpha = c.attr_float("alpha");
   if (c.out_shape(0).elements() != 0) {
     const std::int64_t b_matrices = s.b.elements(0, s.b.rank() - 2);
-    if (b_matrices == 1) {  // one B for all: the matrices of A are one tall matrix
+    if (b_matrices == 1 &&
+        !p.transpose_a) {  // one B for all: the matrices of A are one tall matrix
       p.m *= s.batch.elements();
       p.a_index = {0};
       p.b_index = {0};
@@ -86,9 +100,9 @@ Step lower_matmul_op(LowerContext& c) {
 }
 
 double matmul_flops(const OpContext& c, std::span<const ValueInfo> outputs) {
-  const Shape& a = c.shape(0);
+  const MatmulShapes s = matmul_shapes(c);
   return 2.0 * static_cast<double>(outputs[0].shape.elements()) *
-         static_cast<double>(a[a.rank() - 1]);
+         static_cast<double>(s.a[s.a.rank() - 1]);
 }
 
 void infer_gemm(InferContext& c) {
@@ -152,6 +166,14 @@ double gemm_flops(const OpContext& c, std::span<const ValueInfo> outputs) {
   return 2.0 * static_cast<double>(outputs[0].shape.elements()) * k;
 }
 
+constexpr AttrDef kMatmulAttrs[] = {
+    {.name = "alpha",
+     .type = AttrType::kFloat,
+     .doc = "factor of the product",
+     .float_default = 1.0f},
+    {.name = "transA", .type = AttrType::kInt, .doc = "1: matrices of A are given transposed"},
+    {.name = "transB", .type = AttrType::kInt, .doc = "1: matrices of B are given transposed"}};
+
 #define LANEWISE_GEMM_ATTRS                                                                    \
   {.name = "alpha",                                                                            \
    .type = AttrType::kFloat,                                                                   \
@@ -176,6 +198,15 @@ constexpr OpDef kOps[] = {
      .doc = "Matrix product over the last two dimensions, as numpy.matmul.",
      .min_inputs = 2,
      .max_inputs = 2,
+     .infer = infer_matmul,
+     .lower = lower_matmul_op,
+     .flops = matmul_flops},
+    {.domain = "com.microsoft",
+     .name = "FusedMatMul",
+     .doc = "alpha times a matrix product, either factor transposed.",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .attributes = kMatmulAttrs,
      .infer = infer_matmul,
      .lower = lower_matmul_op,
      .flops = matmul_flops},
