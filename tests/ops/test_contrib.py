@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,11 @@ Float = NDArray[np.float32]
 
 
 def model_of(
-    op: str, inputs: list[Array | None], outputs: int, constants: tuple[int, ...], **attributes: Any
+    op: str,
+    inputs: Sequence[Array | None],
+    outputs: int,
+    constants: tuple[int, ...],
+    **attributes: Any,
 ) -> onnx.ModelProto:
     """One node over x0, x1, ... with results y0, y1, ..."""
     names = ["" if x is None else f"x{i}" for i, x in enumerate(inputs)]
@@ -44,7 +49,7 @@ def model_of(
 
 def compare(
     op: str,
-    inputs: list[Array | None],
+    inputs: Sequence[Array | None],
     *,
     outputs: int = 1,
     constants: tuple[int, ...] = (),
@@ -207,7 +212,7 @@ def test_matmul_n_bits(bits: int, zeros: bool, k: int, block: int) -> None:
     b = rng.integers(0, 256, (n, blocks, block * bits // 8)).astype(np.uint8)
     scales = rng.uniform(0.01, 0.1, (n, blocks)).astype(np.float32)
     zero = rng.integers(0, 256, (n, -(-blocks * bits // 8))).astype(np.uint8) if zeros else None
-    inputs: list[Array | None] = [normal(rng, 3, k), b, scales, zero]
+    inputs: Sequence[Array | None] = [normal(rng, 3, k), b, scales, zero]
     compare("MatMulNBits", inputs, constants=(1, 2, 3), K=k, N=n, bits=bits, block_size=block,
             accuracy_level=1, atol=2e-4)  # fmt: skip
 
