@@ -23,11 +23,24 @@ constexpr std::array<Info, 27> kInfo = {{
     {"float8e8m0", 1},     {"uint2", 1},      {"int2", 1},
 }};
 
+constexpr Info kSequenceInfo = {"sequence", 0};
+constexpr Info kOptionalInfo = {"optional", 0};
+constexpr Info kMapInfo = {"map", 0};
+
+const Info& info(DType dtype) {
+  switch (dtype) {
+    case DType::kSequence: return kSequenceInfo;
+    case DType::kOptional: return kOptionalInfo;
+    case DType::kMap: return kMapInfo;
+    default: return kInfo[static_cast<std::size_t>(dtype)];
+  }
+}
+
 }  // namespace
 
-std::size_t dtype_size(DType dtype) { return kInfo[static_cast<std::size_t>(dtype)].size; }
+std::size_t dtype_size(DType dtype) { return info(dtype).size; }
 
-std::string_view dtype_name(DType dtype) { return kInfo[static_cast<std::size_t>(dtype)].name; }
+std::string_view dtype_name(DType dtype) { return info(dtype).name; }
 
 bool is_dtype(std::int64_t code) {
   return code > 0 && code < static_cast<std::int64_t>(kInfo.size());

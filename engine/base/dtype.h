@@ -41,17 +41,23 @@ enum class DType : std::uint8_t {
   kFloat8E8M0 = 24,
   kUInt2 = 25,
   kInt2 = 26,
+  // No element types, and no codes of ONNX: values that hold others (graph/container.h).
+  kSequence = 64,
+  kOptional = 65,
+  kMap = 66,
 };
 
 // Bytes per element in memory. Types below one byte are held one element per byte; 0 for
-// kUndefined, sizeof(std::string) for kString.
+// kUndefined and containers, sizeof(std::string) for kString.
 std::size_t dtype_size(DType dtype);
 
 // NumPy's name for the type ("float32"), or ONNX's where NumPy has none ("float8e4m3fn").
 std::string_view dtype_name(DType dtype);
 
-// Whether `code` is one of the DType values, kUndefined excluded.
+// Whether `code` is an element type of ONNX: kUndefined and containers excluded.
 bool is_dtype(std::int64_t code);
+
+inline bool is_container(DType dtype) { return dtype >= DType::kSequence; }
 
 bool is_floating(DType dtype);
 bool is_integer(DType dtype);

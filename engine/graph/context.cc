@@ -64,6 +64,11 @@ const Subgraph* OpContext::attr_graph(std::string_view name) const {
   return node_.attribute<Subgraph>(name);
 }
 
+std::vector<DType> OpContext::attr_type(std::string_view name) const {
+  const auto* value = node_.attribute<ValueType>(name);
+  return value == nullptr ? std::vector<DType>{} : value->type;
+}
+
 int OpContext::attr_axis(int rank, std::string_view name) const {
   const std::int64_t axis = attr_int(name);
   const auto normal = normalize_axis(axis, rank);

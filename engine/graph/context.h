@@ -66,6 +66,8 @@ class OpContext {
   std::vector<std::string> attr_strings(std::string_view name) const;
   const Tensor* attr_tensor(std::string_view name) const;
   const Subgraph* attr_graph(std::string_view name) const;
+  // Empty when the attribute is absent.
+  std::vector<DType> attr_type(std::string_view name) const;
 
   // attr_int("axis") mapped into [0, rank); fails with the valid range.
   int attr_axis(int rank, std::string_view name = "axis") const;
@@ -101,6 +103,8 @@ class InferContext : public OpContext {
 
   // Does nothing for an output that the node leaves out.
   void set_output(int i, DType dtype, Shape shape);
+  // For an output that the step emits, of whatever shape: containers always, and what they held.
+  void set_emitted(int i, DType dtype) { set_output(i, dtype, Shape{kUnknown}); }
 
  private:
   std::span<ValueInfo> outputs_;

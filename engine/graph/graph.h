@@ -29,9 +29,14 @@ struct Subgraph {
       captured;  // for each input of `graph` past the formal ones: index in Node::inputs
 };
 
+// An attribute that names a type: {kFloat32}, {kSequence, kFloat32} (container.h).
+struct ValueType {
+  std::vector<DType> type;
+};
+
 using Attribute =
     std::variant<std::int64_t, float, std::string, std::vector<std::int64_t>, std::vector<float>,
-                 std::vector<std::string>, Tensor, std::vector<Tensor>, Subgraph>;
+                 std::vector<std::string>, Tensor, std::vector<Tensor>, Subgraph, ValueType>;
 
 struct Node {
   std::string name;  // as in the file, or made up from the operator and an output; unique enough
@@ -54,6 +59,7 @@ struct Node {
 struct Value {
   std::string name;
   DType dtype = DType::kUndefined;
+  std::vector<DType> holds;  // of a sequence, optional or map: as in Container
   Shape shape;
   bool ranked = false;
   Layout layout = Layout::kPlain;

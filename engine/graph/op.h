@@ -21,7 +21,8 @@ enum class AttrType : std::uint8_t {
   kStrings,
   kTensor,
   kTensors,
-  kGraph
+  kGraph,
+  kType
 };
 
 // One attribute of the schema. `fallback` is what attr_* returns when the node lacks it; an
@@ -72,6 +73,13 @@ struct OpDef {
   // Handles float16/bfloat16 tensors itself. Without it, the engine computes in float32 and
   // rounds once. Operators that only move or compare bytes set it.
   bool any_float = false;
+  // Takes or gives sequences, optionals or maps; its shape rule checks which. Without it, inputs
+  // that are no tensors are refused.
+  bool containers = false;
+  // Takes attributes of any name, none of which the schema lists.
+  bool any_attributes = false;
+  // What the functions of an operator that was made at run time work with; theirs to interpret.
+  const void* custom = nullptr;
   // Floating-point operations of one run, given inferred inputs and outputs; null means one per
   // output element.
   double (*flops)(const OpContext&, std::span<const ValueInfo> outputs) = nullptr;
@@ -84,7 +92,11 @@ struct OpTable {
 // The definition, or null. Domain "ai.onnx" is the same as "".
 const OpDef* find_op(std::string_view domain, std::string_view name);
 
-// Every operator, ordered by domain and name.
+// Adds an operator for models loaded from now on, in place of an added one of that name; false
+// when the build has its own. It must live as long as the process. Safe from several threads.
+bool add_op(const OpDef& op);
+
+// Every operator of the build, ordered by domain and name.
 std::span<const OpDef* const> all_ops();
 
 // "Conv" or "com.microsoft:QLinearAdd".

@@ -5,6 +5,7 @@
 
 #include "engine/base/buffer.h"
 #include "engine/base/error.h"
+#include "engine/graph/container.h"
 
 namespace lanewise {
 
@@ -15,6 +16,10 @@ Tensor Tensor::allocate(DType dtype, Shape shape) {
   if (dtype == DType::kString) {
     std::shared_ptr<std::string[]> strings(new std::string[static_cast<std::size_t>(elements)]);
     return wrap(dtype, std::move(shape), strings.get(), strings);
+  }
+  if (is_container(dtype)) {
+    const auto container = std::make_shared<Container>();
+    return wrap(dtype, std::move(shape), container.get(), container);
   }
   std::shared_ptr<std::byte> owner = allocate_shared(static_cast<std::size_t>(bytes));
   const void* data = owner.get();
@@ -35,6 +40,8 @@ Tensor Tensor::copy() const {
   Tensor result = allocate(dtype_, shape_);
   if (dtype_ == DType::kString) {
     std::copy_n(as<std::string>(), elements_, result.mutable_as<std::string>());
+  } else if (is_container(dtype_)) {
+    *result.mutable_as<Container>() = *as<Container>();
   } else if (bytes() > 0) {
     std::memcpy(result.mutable_data(), data_, bytes());
   }

@@ -25,7 +25,7 @@ class Tensor {
  public:
   Tensor() = default;
 
-  // Uninitialised bytes of the library's own (strings are empty strings).
+  // Uninitialised bytes of the library's own; strings and containers are empty ones.
   static Tensor allocate(DType dtype, Shape shape);
   // A view of bytes that `owner` keeps alive.
   static Tensor wrap(DType dtype, Shape shape, const void* data, std::shared_ptr<const void> owner);
@@ -54,7 +54,7 @@ class Tensor {
   }
   const std::shared_ptr<const void>& owner() const { return owner_; }
 
-  // The same content in memory of its own.
+  // The same content in memory of its own; a container's items are shared.
   Tensor copy() const;
   // The same bytes under another shape of as many elements.
   Tensor reshaped(Shape shape) const;

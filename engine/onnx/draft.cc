@@ -32,7 +32,30 @@ std::int32_t type_of(const AttributeProto& a) {
 // Types of attributes that no operator of this library has; its node is reported as unsupported.
 bool is_foreign(std::int32_t type) {
   return type == AttributeProto::kGraphs || type == AttributeProto::kSparseTensors ||
-         type == AttributeProto::kTypeProto || type == AttributeProto::kTypeProtos;
+         type == AttributeProto::kTypeProtos;
+}
+
+DType element_type(std::int32_t code, const std::string& about) {
+  if (code == 0) return DType::kUndefined;
+  if (!is_dtype(code)) {
+    throw ModelError(about + " has the unknown element type " + std::to_string(code));
+  }
+  return static_cast<DType>(code);
+}
+
+// Appends the type, outermost first (Container::holds).
+void append_type(const TypeProto& proto, const std::string& about, std::vector<DType>& type) {
+  switch (proto.kind) {
+    case TypeProto::kTensor: type.push_back(element_type(proto.elem_type, about)); return;
+    case TypeProto::kSequence: type.push_back(DType::kSequence); break;
+    case TypeProto::kOptional: type.push_back(DType::kOptional); break;
+    case TypeProto::kMap:
+      type.push_back(DType::kMap);
+      type.push_back(element_type(proto.key_type, about));
+      break;
+    default: type.push_back(DType::kUndefined); return;
+  }
+  if (proto.element != nullptr) append_type(*proto.element, about, type);
 }
 
 AttrValue value_of(const AttributeProto& a, const OpsetMap& opsets, TensorSource& source) {
@@ -57,18 +80,21 @@ AttrValue value_of(const AttributeProto& a, const OpsetMap& opsets, TensorSource
     case AttributeProto::kGraph:
       if (a.g == nullptr) throw ModelError("has no graph");
       return std::make_shared<DraftGraph>(make_draft(*a.g, opsets, source));
+    case AttributeProto::kTypeProto: {
+      if (a.tp == nullptr) throw ModelError("has no type");
+      ValueType type;
+      append_type(*a.tp, "the type", type.type);
+      return type;
+    }
     case AttributeProto::kUndefined: throw ModelError("has neither a type nor a value");
     default: throw ModelError("has the unknown type code " + std::to_string(a.type));
   }
 }
 
-const char* kind_name(TypeProto::Kind kind) {
+const char* foreign_name(TypeProto::Kind kind) {
   switch (kind) {
-    case TypeProto::kSequence: return "a sequence";
-    case TypeProto::kMap: return "a map";
     case TypeProto::kOpaque: return "an opaque object";
     case TypeProto::kSparse: return "a sparse tensor";
-    case TypeProto::kOptional: return "an optional value";
     default: return nullptr;
   }
 }
@@ -76,14 +102,15 @@ const char* kind_name(TypeProto::Kind kind) {
 DraftValue make_value(const ValueInfoProto& info) {
   DraftValue value;
   value.name = info.name;
-  value.not_tensor = kind_name(info.type.kind);
-  if (info.type.kind != TypeProto::kTensor) return value;
-  if (info.type.elem_type != 0) {
-    if (!is_dtype(info.type.elem_type)) {
-      throw ModelError("value " + quoted(info.name) + " has the unknown element type " +
-                       std::to_string(info.type.elem_type));
-    }
-    value.dtype = static_cast<DType>(info.type.elem_type);
+  value.foreign = foreign_name(info.type.kind);
+  if (info.type.kind == TypeProto::kNone || value.foreign != nullptr) return value;
+  std::vector<DType> type;
+  append_type(info.type, "value " + quoted(info.name), type);
+  value.dtype = type[0];
+  if (info.type.kind != TypeProto::kTensor) {
+    value.holds.assign(type.begin() + 1, type.end());
+    value.ranked = true;  // one object: the shape has no dimensions
+    return value;
   }
   value.ranked = info.type.has_shape;
   if (info.type.dims.size() > static_cast<std::size_t>(kMaxRank)) {
@@ -162,7 +189,9 @@ DraftGraph make_draft(const GraphProto& proto, const OpsetMap& opsets, TensorSou
   for (const ValueInfoProto& info : proto.output) graph.outputs.push_back(make_value(info));
   for (const ValueInfoProto& info : proto.value_info) {
     const DraftValue value = make_value(info);
-    if (value.dtype != DType::kUndefined) graph.hints.emplace(value.name, value.dtype);
+    if (value.dtype != DType::kUndefined && !is_container(value.dtype)) {
+      graph.hints.emplace(value.name, value.dtype);
+    }
   }
   for (const TensorProto& tensor : proto.initializer) {
     graph.constants.push_back(

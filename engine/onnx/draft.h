@@ -12,7 +12,7 @@
 #include <variant>
 #include <vector>
 
-#include "engine/graph/tensor.h"
+#include "engine/graph/graph.h"
 #include "engine/onnx/proto.h"
 #include "engine/onnx/tensor_data.h"
 
@@ -25,7 +25,7 @@ struct DraftGraph;
 
 using AttrValue = std::variant<std::int64_t, float, std::string, std::vector<std::int64_t>,
                                std::vector<float>, std::vector<std::string>, Tensor,
-                               std::vector<Tensor>, std::shared_ptr<DraftGraph>>;
+                               std::vector<Tensor>, std::shared_ptr<DraftGraph>, ValueType>;
 
 // A value, or inside a function the name of the caller's attribute that holds it; neither for types
 // of attributes that this library knows nothing of.
@@ -47,10 +47,11 @@ struct DraftNode {
 struct DraftValue {
   std::string name;
   DType dtype = DType::kUndefined;
+  std::vector<DType> holds;  // as in Value
   bool ranked = false;
   Shape shape;
   std::vector<std::string> dim_names;
-  const char* not_tensor = nullptr;  // "a sequence" and the like
+  const char* foreign = nullptr;  // "a sparse tensor" and the like: types that nothing here runs
 };
 
 struct DraftConstant {

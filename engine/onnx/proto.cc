@@ -2,6 +2,7 @@
 #include "engine/onnx/proto.h"
 
 #include <string>
+#include <utility>
 
 #include "engine/onnx/wire.h"
 
@@ -13,7 +14,7 @@ void parse(WireReader r, OperatorSetId& id);
 void parse(WireReader r, TensorProto& tensor);
 void parse(WireReader r, SparseTensorProto& sparse);
 void parse(WireReader r, DimensionProto& dim);
-void parse(WireReader r, TypeProto& type);
+void parse(WireReader r, TypeProto& type, int depth);
 void parse(WireReader r, ValueInfoProto& info);
 void parse(WireReader r, AttributeProto& attribute, int depth);
 void parse(WireReader r, NodeProto& node, int depth);
@@ -110,18 +111,40 @@ void parse_tensor_type(WireReader r, TypeProto& type) {
   }
 }
 
-void parse(WireReader r, TypeProto& type) {
+// TypeProto.Sequence, .Optional or .Map: the type of what it holds, and a map's key.
+void parse_container_type(WireReader r, TypeProto::Kind kind, TypeProto& type, int depth) {
+  type.kind = kind;
+  const std::uint32_t element = kind == TypeProto::kMap ? 2 : 1;
+  while (r.next()) {
+    if (kind == TypeProto::kMap && r.field() == 1) r.read(type.key_type);
+    if (r.field() == element && r.is_message()) {
+      auto held = std::make_unique<TypeProto>();
+      parse(WireReader(r.message(), r.origin()), *held, depth + 1);
+      type.element = std::move(held);
+    }
+  }
+}
+
+void parse(WireReader r, TypeProto& type, int depth) {
+  if (depth > kMaxDepth) {
+    r.fail("types are nested deeper than " + std::to_string(kMaxDepth) + " levels");
+  }
+  const auto container = [&](TypeProto::Kind kind) {
+    if (r.is_message()) {
+      parse_container_type(WireReader(r.message(), r.origin()), kind, type, depth);
+    }
+  };
   while (r.next()) {
     switch (r.field()) {
       case 1:
         type.kind = TypeProto::kTensor;
         if (r.is_message()) parse_tensor_type(WireReader(r.message(), r.origin()), type);
         break;
-      case 4: type.kind = TypeProto::kSequence; break;
-      case 5: type.kind = TypeProto::kMap; break;
+      case 4: container(TypeProto::kSequence); break;
+      case 5: container(TypeProto::kMap); break;
       case 7: type.kind = TypeProto::kOpaque; break;
       case 8: type.kind = TypeProto::kSparse; break;
-      case 9: type.kind = TypeProto::kOptional; break;
+      case 9: container(TypeProto::kOptional); break;
       default: break;
     }
   }
@@ -130,7 +153,7 @@ void parse(WireReader r, TypeProto& type) {
 void parse(WireReader r, ValueInfoProto& info) {
   while (r.next()) {
     if (r.field() == 1) r.read_text(info.name);
-    if (r.field() == 2) parse_single(r, info.type);
+    if (r.field() == 2) parse_single(r, info.type, 0);
   }
 }
 
@@ -147,6 +170,7 @@ void parse(WireReader r, AttributeProto& attribute, int depth) {
       case 8: r.append(attribute.ints); break;
       case 9: append_bytes(r, attribute.strings); break;
       case 10: parse_item(r, attribute.tensors); break;
+      case 14: parse_pointer(r, attribute.tp, 0); break;
       case 20: r.read(attribute.type); break;
       case 21: r.read_text(attribute.ref_attr_name); break;
       case 22: parse_pointer(r, attribute.sparse_tensor); break;

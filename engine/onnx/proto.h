@@ -43,6 +43,8 @@ struct TypeProto {
   std::int32_t elem_type = 0;
   bool has_shape = false;
   std::vector<DimensionProto> dims;
+  std::int32_t key_type = 0;                 // of a map
+  std::unique_ptr<const TypeProto> element;  // of a sequence, an optional, or a map's values
 };
 
 struct ValueInfoProto {
@@ -79,6 +81,7 @@ struct AttributeProto {
   std::unique_ptr<TensorProto> t;
   std::unique_ptr<GraphProto> g;
   std::unique_ptr<SparseTensorProto> sparse_tensor;
+  std::unique_ptr<TypeProto> tp;
   std::vector<float> floats;
   std::vector<std::int64_t> ints;
   std::vector<std::string_view> strings;

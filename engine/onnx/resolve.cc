@@ -41,6 +41,7 @@ Value declared_value(const DraftValue& declared) {
   Value value;
   value.name = declared.name;
   value.dtype = declared.dtype;
+  value.holds = declared.holds;
   value.shape = declared.shape;
   value.ranked = declared.ranked;
   value.dim_names = declared.dim_names;
@@ -110,9 +111,9 @@ void Resolver::add_inputs(const DraftGraph& draft, Scope& scope) {
       }
       continue;
     }
-    if (input.not_tensor != nullptr) {
-      problems_.unsupported.push_back("input " + quoted(input.name) + ": " + input.not_tensor +
-                                      " (only tensors are supported)");
+    if (input.foreign != nullptr) {
+      problems_.unsupported.push_back("input " + quoted(input.name) + ": " + input.foreign +
+                                      " (tensors, sequences, optionals and maps are supported)");
     } else if (input.dtype == DType::kUndefined && scope.parent == nullptr) {
       problems_.errors.push_back("input " + quoted(input.name) + " declares no element type");
     }
@@ -135,6 +136,7 @@ void Resolver::add_outputs(const DraftGraph& draft, Scope& scope) {
     if (value.dtype == DType::kUndefined && value.constant == nullptr) {
       const Value declared = declared_value(output);
       value.dtype = declared.dtype;
+      value.holds = declared.holds;
       value.shape = declared.shape;
       value.ranked = declared.ranked;
       value.dim_names = declared.dim_names;

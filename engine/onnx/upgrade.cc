@@ -21,7 +21,7 @@ const RuleMap& rules() {
     RuleMap result;
     for (const auto& family :
          {shape_rules(), math_rules(), nn_rules(), resample_rules(), removed_rules(),
-          contrib_rules(), contrib_attention_rules(), contrib_quant_rules()}) {
+          control_rules(), contrib_rules(), contrib_attention_rules(), contrib_quant_rules()}) {
       for (const Rule& rule : family) result[rule.op].push_back(&rule);
     }
     return result;
@@ -128,7 +128,9 @@ void upgrade_node(DraftNode node, Rewriting& state, Problems& problems) {
 void normalise_graph(DraftGraph& graph, const Rewriting* parent, Names& names, Problems& problems) {
   if (!sort_nodes(graph, problems)) return;
   Rewriting state{.parent = parent, .graph = graph, .names = names};
-  for (const DraftValue& input : graph.inputs) state.types[input.name] = input.dtype;
+  for (const DraftValue& input : graph.inputs) {
+    state.types[input.name] = is_container(input.dtype) ? DType::kUndefined : input.dtype;
+  }
   for (const DraftConstant& constant : graph.constants) {
     state.types[constant.name] = constant.tensor->dtype();
     state.constants[constant.name] = constant.tensor;

@@ -47,6 +47,8 @@ class Rewriter {
   // Makes the attribute, a list of ints, input i; nothing when it is absent.
   void ints_to_input(std::string_view attribute, std::size_t i);
 
+  // A name that no value of the model has.
+  std::string fresh(std::string_view wanted) { return state_.names.fresh(wanted); }
   // New constants; their names.
   std::string constant(Tensor tensor);
   std::string ints(std::vector<std::int64_t> values);
@@ -95,6 +97,7 @@ std::span<const Rule> math_rules();               // upgrade_math.cc
 std::span<const Rule> nn_rules();                 // upgrade_nn.cc
 std::span<const Rule> resample_rules();           // upgrade_resample.cc
 std::span<const Rule> removed_rules();            // upgrade_removed.cc
+std::span<const Rule> control_rules();            // upgrade_control.cc
 std::span<const Rule> contrib_rules();            // upgrade_contrib.cc
 std::span<const Rule> contrib_attention_rules();  // upgrade_contrib_attention.cc
 std::span<const Rule> contrib_quant_rules();      // upgrade_contrib_quant.cc

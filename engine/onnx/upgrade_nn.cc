@@ -129,11 +129,6 @@ void softmax_cross_entropy(Rewriter& r) {
   r.become("NegativeLogLikelihoodLoss", std::move(inputs), std::move(r.node.attributes));
 }
 
-// Opset 8's Scan ran over batches of sequences of different lengths.
-void scan_8(Rewriter& r) {
-  r.unsupported("Scan as in opset 8; convert the model to opset 9 or later");
-}
-
 constexpr Rule kRules[] = {
     {"BatchNormalization", 1, 8, batch_normalization_8},
     {"BatchNormalization", 9, 13, batch_normalization_13},
@@ -149,7 +144,6 @@ constexpr Rule kRules[] = {
     {"MeanVarianceNormalization", 1, 8, mean_variance_8},
     {"SwiGLU", 28, kNewestOpset, swiglu},
     {"SoftmaxCrossEntropyLoss", 12, kNewestOpset, softmax_cross_entropy},
-    {"Scan", 8, 8, scan_8},
 };
 
 }  // namespace

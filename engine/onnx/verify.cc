@@ -21,6 +21,7 @@ const char* type_name(AttrType type) {
     case AttrType::kTensor: return "a tensor";
     case AttrType::kTensors: return "a list of tensors";
     case AttrType::kGraph: return "a graph";
+    case AttrType::kType: return "a type";
   }
   return "";
 }
@@ -60,7 +61,8 @@ void check_attributes(const DraftNode& node, const OpDef& op, Problems& problems
   for (const auto& [name, attribute] : node.attributes) {
     const auto def = std::find_if(op.attributes.begin(), op.attributes.end(),
                                   [&](const AttrDef& d) { return d.name == name; });
-    if (def == op.attributes.end()) {
+    const bool listed = def != op.attributes.end();
+    if (!listed && !op.any_attributes) {
       std::string known;
       for (const AttrDef& d : op.attributes)
         known += (known.empty() ? "" : ", ") + std::string(d.name);
@@ -68,10 +70,12 @@ void check_attributes(const DraftNode& node, const OpDef& op, Problems& problems
                                 "; the operator has " + (known.empty() ? "none" : known));
     } else if (attribute.value == nullptr) {
       problems.errors.push_back(label(node) + ": attribute " + quoted(name) +
-                                (attribute.reference.empty()
-                                     ? " must be " + std::string(type_name(def->type))
-                                     : " refers to a function's attribute outside a function"));
-    } else if (type_of(*attribute.value) != def->type && !is_empty_list(*attribute.value)) {
+                                (!attribute.reference.empty()
+                                     ? " refers to a function's attribute outside a function"
+                                 : listed ? " must be " + std::string(type_name(def->type))
+                                          : " is of a type that no operator here takes"));
+    } else if (listed && type_of(*attribute.value) != def->type &&
+               !is_empty_list(*attribute.value)) {
       problems.errors.push_back(label(node) + ": attribute " + quoted(name) + " must be " +
                                 type_name(def->type) + ", found " +
                                 type_name(type_of(*attribute.value)));

@@ -58,6 +58,11 @@ const Graph& checked_body(const OpContext& c, std::string_view attribute, int in
 }
 
 void set_emitted(InferContext& c, int i, const Value& like, bool stacked) {
+  if (stacked && is_container(like.dtype)) {
+    c.fail("output " + std::to_string(i) +
+           " stacks results of the body, which must be tensors, found " +
+           std::string(dtype_name(like.dtype)));
+  }
   // The rank is a hint; it is at least 1 so that the shape counts as unknown.
   const int rank = like.ranked ? like.shape.rank() + (stacked ? 1 : 0) : 1;
   const DType dtype = like.dtype == DType::kUndefined ? DType::kFloat32 : like.dtype;
@@ -66,12 +71,7 @@ void set_emitted(InferContext& c, int i, const Value& like, bool stacked) {
       Shape(std::vector<std::int64_t>(static_cast<std::size_t>(std::max(rank, 1)), kUnknown)));
 }
 
-Tensor owned(const Tensor& tensor) {
-  if (tensor.owner() != nullptr) return tensor;
-  Tensor copy = Tensor::allocate(tensor.dtype(), tensor.shape());
-  copy_elements(tensor, copy, 0);
-  return copy;
-}
+Tensor owned(const Tensor& tensor) { return tensor.owner() != nullptr ? tensor : tensor.copy(); }
 
 Shape Stack::stacked(std::int64_t count) const {
   Shape shape{count};
@@ -80,6 +80,10 @@ Shape Stack::stacked(std::int64_t count) const {
 }
 
 void Stack::append(const Tensor& item) {
+  if (is_container(item.dtype())) {
+    throw ModelError("an iteration gives a scan output that is no tensor but of type " +
+                     std::string(dtype_name(item.dtype())) + "; it cannot be stacked");
+  }
   if (count_ == 0) {
     dtype_ = item.dtype();
     item_ = item.shape();

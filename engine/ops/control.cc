@@ -1,5 +1,6 @@
 // If and Loop: bodies run at run time, and outputs take the shapes that the bodies give. Scan is in
 // scan.cc.
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -18,8 +19,11 @@ bool truth(const Tensor& tensor) {
   return *tensor.as<bool>();
 }
 
+// Whether input i is given: what follows the formal inputs is captured.
+bool has_formal(const OpContext& c, int i) { return i < c.node().formal_inputs && c.has_input(i); }
+
 void expect_scalar(const OpContext& c, int i, DType dtype) {
-  if (!c.has_input(i)) return;
+  if (!has_formal(c, i)) return;
   c.expect_dtype(i, {dtype});
   if (c.shape(i).elements() != 1)
     c.fail("input " + std::to_string(i) + " must be one value, found " + c.shape(i).str());
@@ -51,12 +55,10 @@ Step lower_if(LowerContext& c) {
 }
 
 // Inputs are the trip count, the condition, then the carried values.
-int carried_values(const OpContext& c) { return c.node().formal_inputs - 2; }
+int carried_values(const OpContext& c) { return std::max(0, c.node().formal_inputs - 2); }
 
 void infer_loop(InferContext& c) {
   const int carried = carried_values(c);
-  if (carried < 0)
-    c.fail("expected a trip count and a condition (either may be empty) as inputs 0 and 1");
   expect_scalar(c, 0, DType::kInt64);
   expect_scalar(c, 1, DType::kBool);
   for (int i = 0; i < carried; ++i) {
@@ -74,8 +76,8 @@ class Loop {
       : body_(c, "body"),
         carried_(carried_values(c)),
         outputs_(c.num_outputs()),
-        has_trips_(c.has_input(0)),
-        has_condition_(c.has_input(1)) {
+        has_trips_(has_formal(c, 0)),
+        has_condition_(has_formal(c, 1)) {
     const Graph& graph = *c.attr_graph("body")->graph;
     for (std::size_t i = static_cast<std::size_t>(carried_) + 1; i < graph.outputs.size(); ++i) {
       stacks_.emplace_back(graph.value(graph.outputs[i]));
@@ -148,17 +150,19 @@ constexpr OpDef kOps[] = {
      .attributes = kIfAttrs,
      .infer = infer_if,
      .lower = lower_if,
-     .any_float = true},
+     .any_float = true,
+     .containers = true},
     {.name = "Loop",
      .doc = "Runs a graph while a condition holds, up to a number of times.",
-     .min_inputs = 2,
+     .min_inputs = 0,
      .max_inputs = -1,
      .min_outputs = 0,
      .max_outputs = -1,
      .attributes = kLoopAttrs,
      .infer = infer_loop,
      .lower = lower_loop,
-     .any_float = true},
+     .any_float = true,
+     .containers = true},
 };
 
 }  // namespace

@@ -133,7 +133,8 @@ constexpr OpDef kOps[] = {
      .infer = infer_identity,
      .layout = LayoutRule::kFollow,
      .view = true,
-     .any_float = true},
+     .any_float = true,
+     .containers = true},
 };
 
 }  // namespace

@@ -236,7 +236,8 @@ constexpr OpDef kOps[] = {
      .attributes = kScanAttrs,
      .infer = infer_scan,
      .lower = lower_scan,
-     .any_float = true},
+     .any_float = true,
+     .containers = true},
 };
 
 }  // namespace

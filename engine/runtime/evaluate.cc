@@ -73,6 +73,13 @@ std::vector<ValueInfo> infer_node(const Node& node, std::span<const ValueInfo> i
   }
   std::vector<ValueInfo> outputs(node.outputs.size());
   InferContext context(node, seen, outputs);
+  for (std::size_t i = 0; i < seen.size() && !node.op->containers; ++i) {
+    if (is_container(seen[i].dtype)) {
+      context.fail("input " + std::to_string(i) + " must be a tensor, found " +
+                   (seen[i].dtype == DType::kOptional ? "an " : "a ") +
+                   std::string(dtype_name(seen[i].dtype)) + "; take a tensor out of it first");
+    }
+  }
   node.op->infer(context);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (node.outputs[i] != kNoValue && !outputs[i].present()) {

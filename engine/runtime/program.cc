@@ -144,7 +144,10 @@ std::vector<ValueId> Program::leaving(const Walk& walk, const Facts& facts,
     for (ValueId id : graph_->nodes[static_cast<std::size_t>(index)].outputs) {
       const bool known =
           id != kNoValue && facts.values[static_cast<std::size_t>(id)].content != nullptr;
-      if (id != kNoValue && !known && needed.contains(id)) result.push_back(id);
+      if (id == kNoValue || known) continue;
+      // Strings are objects, which an arena of bytes cannot hold.
+      const bool object = facts.values[static_cast<std::size_t>(id)].dtype == DType::kString;
+      if (object || needed.contains(id)) result.push_back(id);
     }
   }
   return result;

@@ -9,12 +9,14 @@
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/parallel.h"
+#include "engine/graph/container.h"
 
 namespace lanewise {
 namespace {
 
 TensorInfo info_of(const Value& value, bool optional) {
-  return {value.name, value.dtype, value.ranked, value.shape, value.dim_names, optional};
+  return {value.name,  value.dtype,     value.holds, value.ranked,
+          value.shape, value.dim_names, optional};
 }
 
 // Exporters also write "?" or "None" for a dimension of which they know nothing.
@@ -27,6 +29,7 @@ std::string form(DType dtype, const Shape& shape) {
 }
 
 std::string declared_form(const TensorInfo& info) {
+  if (is_container(info.dtype)) return type_text(type_of(info.dtype, info.holds));
   if (!info.ranked) return std::string(dtype_name(info.dtype)) + " of any shape";
   std::string text = std::string(dtype_name(info.dtype)) + " [";
   for (int i = 0; i < info.shape.rank(); ++i) {
@@ -36,6 +39,14 @@ std::string declared_form(const TensorInfo& info) {
     text += info.shape[i] >= 0 ? std::to_string(info.shape[i]) : symbol.empty() ? "?" : symbol;
   }
   return text + "]";
+}
+
+// The type that each item of a container shall have: what it holds, or a map's key or value.
+std::vector<DType> item_type(const TensorInfo& info, std::size_t item) {
+  const std::vector<DType>& holds = info.holds;
+  if (info.dtype != DType::kMap || holds.empty()) return holds;
+  if (item == 0) return {holds[0]};
+  return {holds.begin() + 1, holds.end()};
 }
 
 [[noreturn]] void refuse(const TensorInfo& info, DType dtype, const Shape& shape,
@@ -156,6 +167,24 @@ void Session::check(const TensorInfo& info, DType dtype, const Shape& shape,
   }
 }
 
+void Session::check_container(const TensorInfo& info, const Tensor& value) const {
+  if (value.dtype() != info.dtype) {
+    const std::string expected = declared_form(info), got = type_text(type_of(value));
+    throw InputError("input '" + info.name + "': expected " + expected + ", got " + got, info.name,
+                     expected, got);
+  }
+  const Container& content = container_of(value);
+  for (std::size_t i = 0; i < content.items.size(); ++i) {
+    const std::vector<DType> wanted = item_type(info, i);
+    const std::vector<DType> given = type_of(content.items[i]);
+    if (fits(wanted, given)) continue;
+    const std::string expected = declared_form(info), got = type_text(given);
+    throw InputError("input '" + info.name + "': expected " + expected + ", item " +
+                         std::to_string(i) + " is " + got,
+                     info.name, expected, got);
+  }
+}
+
 // Refuses names that are no inputs of the model.
 template <class Named>
 void Session::check_names(const Named& inputs) const {
@@ -200,7 +229,11 @@ std::vector<Tensor> Session::run_checked(const std::map<std::string, Tensor>& in
       if (info.optional) continue;
       refuse_missing(info);
     }
-    check(info, given->second.dtype(), given->second.shape(), sizes);
+    if (is_container(info.dtype) || is_container(given->second.dtype())) {
+      check_container(info, given->second);
+    } else {
+      check(info, given->second.dtype(), given->second.shape(), sizes);
+    }
     ++used;
     if (info.optional) {
       overrides.emplace(ids_.at(info.name), given->second);
@@ -218,9 +251,7 @@ std::vector<Tensor> Session::run(const std::map<std::string, Tensor>& inputs,
   call_after_fork([&] { results = run_checked(inputs, output_ids(outputs), nullptr); });
   // A result that is also an input, a constant or another result gets memory of its own: the caller
   // may write to it.
-  for (Tensor& tensor : results) {
-    if (tensor.owner().use_count() != 1) tensor = tensor.copy();
-  }
+  for (Tensor& tensor : results) tensor = detached(std::move(tensor));
   return results;
 }
 
@@ -257,6 +288,10 @@ Description Session::describe(const std::map<std::string, Shape>& shapes) {
   for (const TensorInfo& info : inputs()) {
     const auto given = shapes.find(info.name);
     if (given == shapes.end() && info.optional) continue;
+    if (is_container(info.dtype)) {  // has no shape to tell
+      forms[ids_.at(info.name)] = {info.dtype, Shape{}, Layout::kPlain, nullptr};
+      continue;
+    }
     if (given == shapes.end()) refuse_missing(info);
     if (info.dtype == DType::kUndefined) {
       throw InputError(

@@ -14,6 +14,7 @@ namespace lanewise {
 struct TensorInfo {
   std::string name;
   DType dtype = DType::kUndefined;
+  std::vector<DType> holds;  // of a sequence, optional or map (graph/container.h)
   bool ranked = false;
   Shape shape;
   std::vector<std::string> dim_names;
@@ -71,6 +72,7 @@ class Session {
                                   const std::vector<ValueId>& outputs, Trace* trace);
   void check(const TensorInfo& info, DType dtype, const Shape& shape,
              std::map<std::string, std::int64_t>& sizes) const;
+  void check_container(const TensorInfo& info, const Tensor& value) const;
   template <class Named>
   void check_names(const Named& inputs) const;
   std::vector<ValueId> output_ids(const std::vector<std::string>& names) const;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/graph/container.h"
 
 namespace nb = nanobind;
 
@@ -41,6 +42,23 @@ Tensor strings_from_python(nb::handle array) {
   return tensor;
 }
 
+Tensor container_from_python(nb::handle value, DType kind) {
+  const auto pair = nb::cast<nb::tuple>(value);
+  Container content;
+  for (nb::handle code : nb::cast<nb::list>(pair[0])) {
+    content.holds.push_back(static_cast<DType>(nb::cast<int>(code)));
+  }
+  for (nb::handle item : nb::cast<nb::list>(pair[1])) {
+    const auto entry = nb::cast<nb::tuple>(item);
+    content.items.push_back(tensor_from_python(entry[0], nb::cast<int>(entry[1])));
+  }
+  const std::size_t count = content.items.size();
+  if ((kind == DType::kOptional && count > 1) || (kind == DType::kMap && count != 2)) {
+    throw nb::value_error("an optional holds one item or none, a map its keys and its values");
+  }
+  return make_container(kind, std::move(content));
+}
+
 nb::dlpack::dtype numpy_type(DType dtype) {
   const auto bits = static_cast<std::uint8_t>(dtype_size(dtype) * 8);
   const auto type = [&](nb::dlpack::dtype_code code) {
@@ -64,6 +82,10 @@ nb::dlpack::dtype numpy_type(DType dtype) {
 }  // namespace
 
 Tensor tensor_from_python(nb::handle array, int code) {
+  const auto kind = static_cast<DType>(code);
+  if (kind == DType::kSequence || kind == DType::kOptional || kind == DType::kMap) {
+    return container_from_python(array, kind);
+  }
   if (!is_dtype(code)) throw nb::value_error("not an ONNX element type");
   const DType dtype = static_cast<DType>(code);
   if (dtype == DType::kString) return strings_from_python(array);
@@ -90,6 +112,13 @@ nb::object tensor_to_python(const Tensor& tensor) {
     }
     for (std::int64_t dim : tensor.shape()) shape.append(dim);
     return nb::make_tuple(list, nb::tuple(shape));
+  }
+  if (is_container(tensor.dtype())) {
+    nb::list items;
+    for (const Tensor& item : container_of(tensor).items) {
+      items.append(nb::make_tuple(tensor_to_python(item), static_cast<int>(item.dtype())));
+    }
+    return items;
   }
   auto* kept = new Tensor(tensor);
   nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<Tensor*>(p); });

@@ -54,7 +54,7 @@ std::shared_ptr<Session> load_bytes(nb::bytes bytes, const std::string& folder,
 
 nb::tuple info_to_python(const TensorInfo& info) {
   nb::object shape = nb::none();
-  if (info.ranked) {
+  if (info.ranked && !is_container(info.dtype)) {
     nb::list dims;
     for (int i = 0; i < info.shape.rank(); ++i) {
       const auto at = static_cast<std::size_t>(i);
@@ -68,7 +68,9 @@ nb::tuple info_to_python(const TensorInfo& info) {
     }
     shape = nb::tuple(dims);
   }
-  return nb::make_tuple(info.name, static_cast<int>(info.dtype), shape, info.optional);
+  nb::list holds;
+  for (DType dtype : info.holds) holds.append(static_cast<int>(dtype));
+  return nb::make_tuple(info.name, static_cast<int>(info.dtype), shape, info.optional, holds);
 }
 
 nb::list infos_to_python(const std::vector<TensorInfo>& infos) {
@@ -224,4 +226,5 @@ NB_MODULE(_core, m) {
       .def("profile", &profile, "inputs"_a, "runs"_a)
       .def("describe", &describe, "shapes"_a);
   bind_machine(m);
+  bind_custom_ops(m);
 }

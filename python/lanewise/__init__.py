@@ -11,6 +11,7 @@ Example:
 from __future__ import annotations
 
 from lanewise._core import __version__, isas
+from lanewise.custom import TensorForm, register_op
 from lanewise.errors import (
     DeviceError,
     InputError,
@@ -19,6 +20,7 @@ from lanewise.errors import (
     ResourceError,
     UnsupportedError,
 )
+from lanewise.image_decoder import register as _register_image_decoder
 from lanewise.model import LayerTime, Model, Plan, Profile, TensorInfo, load
 
 __all__ = [
@@ -31,9 +33,13 @@ __all__ = [
     "Plan",
     "Profile",
     "ResourceError",
+    "TensorForm",
     "TensorInfo",
     "UnsupportedError",
     "__version__",
     "isas",
     "load",
+    "register_op",
 ]
+
+_register_image_decoder()

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx.backend.base import Backend, BackendRep
 
-from lanewise.dtypes import Array
 from lanewise.model import Model, load
+from lanewise.values import Value
 
 __all__ = ["LanewiseBackend", "LanewiseRep", "prepare", "run_model", "run_node", "supports_device"]
 
@@ -22,7 +22,7 @@ class LanewiseRep(BackendRep):
         """Wraps a loaded model."""
         self.model = model
 
-    def run(self, inputs: Any, **kwargs: Any) -> tuple[Array, ...]:
+    def run(self, inputs: Any, **kwargs: Any) -> tuple[Value, ...]:
         """Runs the model.
 
         Args:
@@ -54,7 +54,7 @@ class LanewiseBackend(Backend):
     @classmethod
     def run_model(
         cls, model: onnx.ModelProto, inputs: Any, device: str = "CPU", **kwargs: Any
-    ) -> tuple[Array, ...]:
+    ) -> tuple[Value, ...]:
         """Loads and runs a model once."""
         return cls.prepare(model, device, **kwargs).run(inputs)
 
@@ -66,7 +66,7 @@ class LanewiseBackend(Backend):
         device: str = "CPU",
         outputs_info: Sequence[tuple[np.dtype[Any], tuple[int, ...]]] | None = None,
         **kwargs: Any,
-    ) -> tuple[Array, ...]:
+    ) -> tuple[Value, ...]:
         """Runs a single node on the given arrays, in the newest opset unless told otherwise."""
         opset = kwargs.pop("opset_version", onnx.defs.onnx_opset_version())
         names = [name for name in node.input if name]

@@ -87,6 +87,13 @@ def _known_sizes(
 
 def _concrete(info: TensorInfo, batch: int, sizes: Mapping[str, int]) -> Shape:
     """The input's shape with its open dimensions filled in."""
+    if "(" in info.dtype:
+        raise InputError(
+            f"input '{info.name}' is a {info.dtype}, which cannot be made up; give its value",
+            info.name,
+            info.dtype,
+            "nothing",
+        )
     if info.shape is None:
         raise _open_dimension(info, "its rank is not in the file")
     return tuple(_size(info, axis, dim, batch, sizes) for axis, dim in enumerate(info.shape))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from lanewise import _core
-from lanewise.dtypes import NAMES, Array, pack, unpack
+from lanewise.dtypes import pack
 from lanewise.errors import InputError, ModelError
+from lanewise.layers import LayerTime, Plan, Profile, layer_of
+from lanewise.values import Value, is_container, pack_value, type_name, unpack_value
 
 __all__ = ["LayerTime", "Model", "Plan", "Profile", "TensorInfo", "load"]
 
@@ -22,9 +24,11 @@ class TensorInfo:
 
     Attributes:
         name: as in the file.
-        dtype: name of the element type, for example "float32".
+        dtype: name of the element type, for example "float32"; of a value that is no tensor its
+            whole type, for example "sequence(float32)".
         shape: one entry per dimension: its size, the name of a symbolic dimension, or None when
-            the file leaves it open; None as a whole when not even the rank is known.
+            the file leaves it open; None as a whole when not even the rank is known, and for what
+            is no tensor.
         optional: an initialiser that the caller may replace.
     """
 
@@ -34,92 +38,9 @@ class TensorInfo:
     optional: bool = False
 
 
-@dataclass(frozen=True)
-class LayerTime:
-    """One step of a plan, timed.
-
-    Attributes:
-        name: the node, or the last of the nodes that were fused into the step.
-        op: the operator, fused ones in the domain ``lanewise``.
-        algorithm: what was chosen for it.
-        output: the first tensor it makes.
-        shape: that tensor's shape, as text.
-        ms: median time in milliseconds.
-        flops: floating-point operations of one run.
-        bytes: inputs, weights and outputs, each counted once.
-        refused: (algorithm, reason) of the faster ones that could not be taken.
-    """
-
-    name: str
-    op: str
-    algorithm: str
-    output: str
-    shape: str
-    ms: float
-    flops: float
-    bytes: float
-    refused: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def gflops(self) -> float:
-        """Rate in GFLOP/s."""
-        return self.flops / self.ms / 1e6 if self.ms > 0 else 0.0
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Where a run's time went.
-
-    Attributes:
-        layers: in order of execution.
-        total_ms: median time of a whole run in milliseconds.
-        weight_bytes: transformed weights held beside the file's own.
-    """
-
-    layers: list[LayerTime] = field(default_factory=list)
-    total_ms: float = 0.0
-    weight_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run will do, as far as the shapes of the inputs tell.
-
-    Attributes:
-        layers: in order of execution, with 0 for each time.
-        complete: False when later steps depend on data and are planned while running.
-        arena_bytes: memory for inner tensors and scratch, one of it per concurrent run.
-        weight_bytes: transformed weights held beside the file's own.
-    """
-
-    layers: list[LayerTime] = field(default_factory=list)
-    complete: bool = True
-    arena_bytes: int = 0
-    weight_bytes: int = 0
-
-    @property
-    def flops(self) -> float:
-        """Floating-point operations of all layers; a multiply-add counts as two."""
-        return sum(layer.flops for layer in self.layers)
-
-
-def _layer(raw: dict[str, Any]) -> LayerTime:
-    return LayerTime(
-        name=raw["name"],
-        op=raw["op"],
-        algorithm=raw["algorithm"],
-        output=raw["output"],
-        shape=raw["shape"],
-        ms=raw["seconds"] * 1e3,
-        flops=raw["flops"],
-        bytes=raw["bytes"],
-        refused=tuple(raw["refused"]),
-    )
-
-
-def _info(raw: tuple[str, int, tuple[int | str | None, ...] | None, bool]) -> TensorInfo:
-    name, code, shape, optional = raw
-    return TensorInfo(name, NAMES.get(code, "undefined"), shape, optional)
+def _info(raw: _core.RawInfo) -> TensorInfo:
+    name, code, shape, optional, holds = raw
+    return TensorInfo(name, type_name([code, *holds]), shape, optional)
 
 
 class Model:
@@ -138,7 +59,20 @@ class Model:
     def __init__(self, session: _core.Session) -> None:
         """Wraps a session of the core; use `lanewise.load`."""
         self._session = session
-        self._input_names = [raw[0] for raw in session.inputs() if not raw[3]]
+        raw = session.inputs()
+        self._input_names = [name for name, _, _, optional, _ in raw if not optional]
+        self._containers = {
+            name: [code, *holds] for name, code, _, _, holds in raw if is_container(code)
+        }
+
+    def _pack(self, inputs: Mapping[str, Value]) -> list[tuple[str, Any, int]]:
+        """The inputs as the core takes them."""
+        if not self._containers:
+            return [pack(name, value) for name, value in inputs.items()]
+        return [
+            pack_value(name, value, self._containers.get(name, [0]))
+            for name, value in inputs.items()
+        ]
 
     @property
     def inputs(self) -> list[TensorInfo]:
@@ -180,15 +114,16 @@ class Model:
         """The most threads that a run uses."""
         return self._session.threads()
 
-    def __call__(self, *arrays: object) -> Array | tuple[Array, ...]:
+    def __call__(self, *arrays: Value) -> Value:
         """Runs the model on its inputs in order.
 
         Args:
             *arrays: one array per declared input: NumPy arrays, or anything with the buffer
-                protocol or DLPack, not copied when C-contiguous.
+                protocol or DLPack, not copied when C-contiguous. A sequence is a list of them, an
+                optional None or the value, a map a dict.
 
         Returns:
-            The output, or a tuple when the model has several.
+            The output, or a tuple when the model has several; containers as for the inputs.
 
         Raises:
             InputError: the number of arrays, a dtype or a shape does not fit.
@@ -201,22 +136,24 @@ class Model:
                 str(len(self._input_names)),
                 str(len(arrays)),
             )
-        packed = [pack(name, a) for name, a in zip(self._input_names, arrays, strict=True)]
-        results = [unpack(value, code) for value, code in self._session.run(packed, [])]
+        packed = self._pack(dict(zip(self._input_names, arrays, strict=True)))
+        results = [unpack_value(value, code) for value, code in self._session.run(packed, [])]
         return results[0] if len(results) == 1 else tuple(results)
 
     def run(
-        self, inputs: Mapping[str, object], outputs: Sequence[str] | None = None
-    ) -> dict[str, Array]:
+        self, inputs: Mapping[str, Value], outputs: Sequence[str] | None = None
+    ) -> dict[str, Value]:
         """Runs the model and returns named tensors.
 
         Args:
-            inputs: an array for each declared input, by name.
+            inputs: an array for each declared input, by name; a list for a sequence, None or the
+                value for an optional, a dict for a map.
             outputs: names of any tensors inside the network (see `tensor_names`), for feature
                 extraction; by default the declared outputs.
 
         Returns:
-            The tensors by name, in the order asked for, in memory of their own.
+            The tensors by name, in the order asked for, in memory of their own; containers as for
+            the inputs.
 
         Raises:
             InputError: an input is missing, unknown or does not fit, or an output is unknown.
@@ -251,13 +188,13 @@ class Model:
         names = list(outputs) if outputs is not None else [info.name for info in self.outputs]
         if not names:
             return {}
-        packed = [pack(name, array) for name, array in inputs.items()]
-        results = self._session.run(packed, names)
+        results = self._session.run(self._pack(inputs), names)
         return {
-            name: unpack(value, code) for name, (value, code) in zip(names, results, strict=True)
+            name: unpack_value(value, code)
+            for name, (value, code) in zip(names, results, strict=True)
         }
 
-    def profile(self, inputs: Mapping[str, object], runs: int = 10) -> Profile:
+    def profile(self, inputs: Mapping[str, Value], runs: int = 10) -> Profile:
         """Times each step.
 
         Args:
@@ -267,8 +204,8 @@ class Model:
         Returns:
             The times, with operation and byte counts.
         """
-        raw = self._session.profile([pack(name, a) for name, a in inputs.items()], runs)
-        layers = [_layer(layer) for layer in raw["layers"]]
+        raw = self._session.profile(self._pack(inputs), runs)
+        layers = [layer_of(layer) for layer in raw["layers"]]
         return Profile(layers, raw["total_seconds"] * 1e3, raw["weight_bytes"])
 
     def describe(self, shapes: Mapping[str, Sequence[int]]) -> Plan:
@@ -285,11 +222,11 @@ class Model:
             ModelError: the model's own rules do not hold for these shapes.
         """
         raw = self._session.describe({name: list(shape) for name, shape in shapes.items()})
-        layers = [_layer(layer) for layer in raw["layers"]]
+        layers = [layer_of(layer) for layer in raw["layers"]]
         return Plan(layers, raw["complete"], raw["arena_bytes"], raw["weight_bytes"])
 
     def explain(
-        self, inputs: Mapping[str, object] | None = None, runs: int = 10, verbose: bool = False
+        self, inputs: Mapping[str, Value] | None = None, runs: int = 10, verbose: bool = False
     ) -> str:
         """Says where the time goes: a table with one line per step of the plan.
 

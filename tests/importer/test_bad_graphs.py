@@ -173,12 +173,23 @@ def test_all_unknown_operators_at_once() -> None:
     assert isinstance(caught.value, NotImplementedError)
 
 
-def test_sequence_input() -> None:
-    """Only tensors can be given to a model."""
+def test_sequence_where_a_tensor_belongs() -> None:
+    """Values that are no tensors go only where an operator takes them."""
     model = relu_model()
-    info = helper.make_tensor_sequence_value_info("s", TensorProto.FLOAT, [1])
-    model.graph.input.append(info)
-    with pytest.raises(lw.UnsupportedError, match="input 's': a sequence"):
+    type_ = helper.make_sequence_type_proto(helper.make_tensor_type_proto(TensorProto.FLOAT, [1]))
+    model.graph.input[0].type.CopyFrom(type_)
+    with pytest.raises(lw.ModelError, match="input 0 must be a tensor, found a sequence"):
+        lw.load(model)
+
+
+def test_types_nested_without_end() -> None:
+    """A type within a type costs a level of the reader's own stack."""
+    model = relu_model()
+    type_ = helper.make_tensor_type_proto(TensorProto.FLOAT, [1])
+    for _ in range(90):
+        type_ = helper.make_sequence_type_proto(type_)
+    model.graph.input[0].type.CopyFrom(type_)
+    with pytest.raises(lw.ModelError, match="nested deeper than"):
         lw.load(model)
 
 

@@ -370,14 +370,22 @@ def test_dropout_in_training_is_refused() -> None:
         model.run({"x": x, "t": np.array(True)})
 
 
-def test_scan_of_opset_8_is_refused() -> None:
-    """Its batches of sequences are another operator."""
+def test_scan_of_opset_8_takes_each_sample_by_itself() -> None:
     body = helper.make_graph(
-        [helper.make_node("Identity", ["i"], ["o"])],
+        [helper.make_node("Add", ["s", "i"], ["t"]), helper.make_node("Neg", ["t"], ["o"])],
         "body",
-        [helper.make_empty_tensor_value_info("i")],
-        [helper.make_empty_tensor_value_info("o")],
+        [helper.make_empty_tensor_value_info(name) for name in ("s", "i")],
+        [helper.make_empty_tensor_value_info(name) for name in ("t", "o")],
     )
-    node = helper.make_node("Scan", ["", "x"], ["y"], name="loop", num_scan_inputs=1, body=body)
-    with pytest.raises(lw.UnsupportedError, match="convert the model to opset 9 or later"):
-        lw.load(make_model([node], {"x": f(1, 2, 3)}, ["y"], opset=8))
+    given = {"num_scan_inputs": 1, "directions": [1], "body": body}
+    x, start = f(2, 3, 4), f(2, 4)
+    node = helper.make_node("Scan", ["", "start", "x"], ["end", "y"], name="loop", **given)
+    feeds = {"start": start, "x": x}
+    end, y = lw.load(make_model([node], feeds, ["end", "y"], opset=8)).run(feeds).values()
+    sums = start[:, None] + np.cumsum(x[:, ::-1], axis=1)
+    np.testing.assert_allclose(end, sums[:, -1], rtol=1e-6)
+    np.testing.assert_allclose(y, -sums, rtol=1e-6)
+    node.input[0] = "lengths"
+    lengths = np.array([3, 2])
+    with pytest.raises(lw.UnsupportedError, match="lengths of the sequences"):
+        lw.load(make_model([node], {"lengths": lengths, "start": start, "x": x}, ["end"], opset=8))

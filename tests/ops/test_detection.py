@@ -83,7 +83,9 @@ def test_roi_errors() -> None:
         "batch index 2 of region 0 is out of range; expected 0 to 1",
     )
     fails(
-        "RoiAlign", [x, np.full_like(roi, np.inf), np.array([0], np.int64)], "region 0 is not finite"
+        "RoiAlign",
+        [x, np.full_like(roi, np.inf), np.array([0], np.int64)],
+        "region 0 is not finite",
     )
     fails("RoiAlign", [x, roi, np.array([0, 1], np.int64)], "one box for each batch index")
     fails("RoiAlign", [x, roi, np.array([0], np.int64)], "'mode' is 'sum'", mode="sum")

@@ -19,6 +19,7 @@ import numpy as np
 import lanewise as lw
 from lanewise.cli import arrays, images, labels, options, output, results
 from lanewise.dtypes import Array
+from lanewise.values import flatten
 
 HELP = "run a model on .npy, .npz or image files"
 
@@ -64,8 +65,9 @@ def command(args: argparse.Namespace) -> int:
     model = options.load(args)
     feed = arrays.read(model, args.input, images.of_arguments(args))
     start = time.perf_counter()
-    found = model.run(feed.arrays, args.outputs)
+    values = model.run(feed.arrays, args.outputs)
     seconds = time.perf_counter() - start
+    found = {k: a for name, value in values.items() for k, a in flatten(name, value).items()}
     classes = _classes(found, names, args.top) if names or args.top else []
     files = results.save(found, args.output) if args.output else {}
     if args.save_images:
