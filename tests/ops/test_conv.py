@@ -123,7 +123,7 @@ def build(case: Case, w: Array, b: Array, out: Ints) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
 
 
-def check(case: Case, seed: int, force: str = "") -> list[str]:
+def check(case: Case, seed: int, force: str = "", numerics: str = "strict") -> list[str]:
     """Runs a case on every ISA with one and two threads; returns the algorithms taken."""
     rng = np.random.default_rng(seed)
     x, w, b = integers(rng, case.x), integers(rng, case.w), integers(rng, [case.w[0]])
@@ -139,7 +139,7 @@ def check(case: Case, seed: int, force: str = "") -> list[str]:
     algorithms = []
     for isa in ISAS:
         for threads in (1, 2):
-            loaded = lw.load(model, isa=isa, threads=threads, numerics="strict", _force=force)
+            loaded = lw.load(model, isa=isa, threads=threads, numerics=numerics, _force=force)
             feed = {info.name: feeds[info.name] for info in loaded.inputs}
             got = loaded.run(feed)["y"]
             np.testing.assert_array_equal(
@@ -319,3 +319,27 @@ def test_messages(x: Ints, w: Ints, options: dict[str, Any], message: str) -> No
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     with pytest.raises(lw.ModelError, match=message):
         lw.load(model)(np.zeros(x, np.float32), np.zeros(w, np.float32))
+
+
+FEW_OUTPUTS = {
+    "9 x 9": Case([1, 64, 20, 19], [3, 64, 9, 9], pads=[4, 4, 4, 4], bias=True),
+    "one output": Case([2, 7, 5, 33], [1, 7, 3, 3], pads=[0, 2, 1, 0]),
+    "dilation": Case([1, 5, 12, 9], [4, 5, 2, 3], dilations=[2, 3], pads=[1, 5, 0, 4]),
+    "stride along the height": Case([1, 6, 9, 9], [2, 6, 3, 2], strides=[2, 1]),
+    "kernel wider than the map": Case([1, 5, 3, 2], [4, 5, 3, 5], pads=[1, 2, 1, 3]),
+    "three axes": Case([1, 4, 3, 4, 6], [3, 4, 2, 3, 3], pads=[1, 0, 1, 0, 1, 1]),
+}
+
+
+@pytest.mark.parametrize("name", FEW_OUTPUTS)
+def test_few_outputs(name: str) -> None:
+    """A vector of outputs that is mostly empty: the kernel's columns fill it."""
+    for seed, activation in enumerate(["", "Relu", "LeakyRelu"]):
+        case = replace(FEW_OUTPUTS[name], activation=activation, residual=seed == 1)
+        assert set(check(case, seed, "few outputs", "fast")) == {"few outputs"}
+
+
+def test_few_outputs_is_chosen() -> None:
+    case = Case([1, 64, 32, 32], [3, 64, 9, 9], pads=[4, 4, 4, 4])
+    assert set(check(case, 1, "", "fast")) == {"few outputs"}
+    assert "few outputs" not in check(case, 1)  # strict numerics

@@ -21,9 +21,6 @@ constexpr std::int64_t kBlockRows = 192;
 constexpr std::int64_t kTableEntries = 1 << 15;
 // A thread woken for less work than this costs more than it saves (about 5 us).
 constexpr double kTaskMultiplyAdds = 5e5;
-// Multiply-add rows (of one vector each) that a tap costs beyond its channels: pointers are loaded
-// and a loop is started.
-constexpr double kTapOverhead = 1.5;
 
 struct Indirect {
   ConvProblem p;

@@ -8,6 +8,10 @@
 
 namespace lanewise {
 
+// Multiply-add rows (of one vector each) that a tap costs beyond its channels: pointers are loaded
+// and a loop is started.
+inline constexpr double kTapOverhead = 1.5;
+
 // For output pixels [first, first + count) of the batch, in memory order: table[tap * step + i] is
 // the input pixel under tap `tap` of pixel first + i, or `zeros` outside the image.
 void point_to_taps(const ConvProblem& p, const float* x, const float* zeros, std::int64_t first,
