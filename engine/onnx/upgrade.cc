@@ -108,6 +108,9 @@ void upgrade_node(DraftNode node, Rewriting& state, Problems& problems) {
       node.version = rule->last + 1;
       rule->apply(rewriter);
     }
+    if (node.domain == "ai.onnx.preview.training" && node.op == "Gradient") {
+      expand_gradient(rewriter, std::vector<DraftNode>(state.out));
+    }
     if (node.domain.empty() && node.op == "Constant" && node.outputs.size() == 1) {
       auto tensor = std::make_shared<const Tensor>(constant_of(rewriter));
       state.types[node.outputs[0]] = tensor->dtype();

@@ -102,6 +102,9 @@ std::span<const Rule> contrib_rules();            // upgrade_contrib.cc
 std::span<const Rule> contrib_attention_rules();  // upgrade_contrib_attention.cc
 std::span<const Rule> contrib_quant_rules();      // upgrade_contrib_quant.cc
 
+// Replaces a Gradient node by nodes that compute it; `nodes` stand before it (gradient.cc).
+void expand_gradient(Rewriter& r, const std::vector<DraftNode>& nodes);
+
 template <class T>
 std::optional<T> Rewriter::take(std::string_view name) {
   const auto it = node.attributes.find(name);

@@ -385,7 +385,3 @@ def test_scan_of_opset_8_takes_each_sample_by_itself() -> None:
     sums = start[:, None] + np.cumsum(x[:, ::-1], axis=1)
     np.testing.assert_allclose(end, sums[:, -1], rtol=1e-6)
     np.testing.assert_allclose(y, -sums, rtol=1e-6)
-    node.input[0] = "lengths"
-    lengths = np.array([3, 2])
-    with pytest.raises(lw.UnsupportedError, match="lengths of the sequences"):
-        lw.load(make_model([node], {"lengths": lengths, "start": start, "x": x}, ["end"], opset=8))
