@@ -1,12 +1,13 @@
 """Writes the indexes of operators and kernels from the files that the build found.
 
-Usage: make_index.py ops|kernels|tests OUTPUT SOURCE...
+Usage: make_index.py ops|kernels|tests|benches OUTPUT SOURCE...
 
 An operator file engine/ops/<family>.cc defines `const OpTable <family>_ops`; files there without
 one hold what several operators share. A kernel file
 engine/kernels/<family>/<name>.cc defines `const kernels::<Name> <name>` in each ISA's namespace,
 where <Name> is <name> in CamelCase, declared with its accessor in engine/kernels/<family>/*.h; its
-test is `void test_<name>(Case&)` in tests/kernels/<name>.cc.
+test is `void test_<name>(Case&)` in tests/kernels/<name>.cc, and its bench
+`std::vector<Work> bench_<name>(Isa)` in bench/kernels/<name>.cc.
 """
 
 from __future__ import annotations
@@ -84,34 +85,52 @@ namespace lanewise {{
 """
 
 
-def tests_index(sources: list[Path]) -> str:
-    """The test of each kernel row, with the ISAs it is compiled for."""
+def rows_index(sources: list[Path], header: str, space: str, row: str, signature: str) -> str:
+    """The list of what `header` declares a row for: each kernel with its ISAs and a function."""
     names = sorted((source.stem, isas_of(source)) for source in sources)
-    declarations = "\n".join(f"void test_{name}(Case& c);" for name, _ in names)
+    result, verb, parameters = signature.split("|")
+    declarations = "\n".join(f"{result} {verb}_{name}({parameters});" for name, _ in names)
     rows = "\n".join(
         f'    {{"{name}", {{{", ".join(f"Isa::{ISAS[isa]}" for isa in isas)}}}, {len(isas)}, '
-        f"test_{name}}},"
+        f"{verb}_{name}}},"
         for name, isas in names
     )
     return f"""// Generated from the files of engine/kernels.
 #include <span>
 
-#include "tests/kernels/check.h"
+#include "{header}"
 
-namespace lanewise::testing {{
+namespace lanewise::{space} {{
 {declarations}
 namespace {{
-const KernelTest kTests[] = {{
+const {row} kRows[] = {{
 {rows}
 }};
 }}  // namespace
-extern const std::span<const KernelTest> kKernelTests;
-const std::span<const KernelTest> kKernelTests = kTests;
-}}  // namespace lanewise::testing
+extern const std::span<const {row}> kKernels;
+const std::span<const {row}> kKernels = kRows;
+}}  // namespace lanewise::{space}
 """
 
 
-INDEXES = {"ops": ops_index, "kernels": kernels_index, "tests": tests_index}
+def tests_index(sources: list[Path]) -> str:
+    """The test of each kernel."""
+    header = "tests/kernels/check.h"
+    return rows_index(sources, header, "testing", "KernelTest", "void|test|Case& c")
+
+
+def benches_index(sources: list[Path]) -> str:
+    """The bench of each kernel."""
+    header = "bench/kernels/work.h"
+    return rows_index(sources, header, "bench", "KernelBench", "std::vector<Work>|bench|Isa isa")
+
+
+INDEXES = {
+    "ops": ops_index,
+    "kernels": kernels_index,
+    "tests": tests_index,
+    "benches": benches_index,
+}
 
 
 def main(arguments: list[str]) -> None:

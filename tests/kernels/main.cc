@@ -16,7 +16,7 @@
 namespace lanewise::testing {
 
 extern char case_text[];
-extern const std::span<const KernelTest> kKernelTests;
+extern const std::span<const KernelTest> kKernels;
 
 namespace {
 
@@ -49,7 +49,7 @@ bool run_cases(const KernelTest& test, Isa isa, std::uint64_t seed, std::uint64_
 }
 
 int list() {
-  for (const KernelTest& test : kKernelTests) {
+  for (const KernelTest& test : kKernels) {
     for (int i = 0; i < test.isa_count; ++i) {
       std::printf("%s %s\n", test.name, std::string(isa_name(test.isas[i])).c_str());
     }
@@ -62,7 +62,7 @@ int run(int argc, char** argv) {
   if (argc != 5) return std::puts("usage: kernel_tests NAME ISA SEED CASES"), 4;
   const Isa isa = parse_isa(argv[2]);
   for (const int signal : {SIGSEGV, SIGBUS, SIGILL}) std::signal(signal, on_crash);
-  for (const KernelTest& test : kKernelTests) {
+  for (const KernelTest& test : kKernels) {
     if (std::strcmp(test.name, argv[1]) != 0) continue;
     return run_cases(test, isa, std::strtoull(argv[3], nullptr, 10),
                      std::strtoull(argv[4], nullptr, 10))

@@ -24,6 +24,7 @@ LEVELS = {
 }
 # Plain data that kernels and vector functions share.
 SHARED = "engine/kernels/epilogue.h"
+TAPS = "engine/kernels/taps.h"
 # Folders of one level that may not see each other.
 FORBIDDEN = {("graph", "onnx"), ("cpu", "ops"), ("graph", "kernels"), ("onnx", "kernels")}
 MOST_LINES = 400
@@ -59,8 +60,7 @@ def test_kernels_include_little() -> None:
     for path in (ENGINE / "kernels").rglob("*.cc"):
         family = path.parent.relative_to(ROOT).as_posix()
         for include in includes(path):
-            own = include.startswith((family, "engine/simd/", "engine/kernels/epilogue.h"))
-            if not own:
+            if not include.startswith((family, "engine/simd/", SHARED, TAPS)):
                 wrong.append(f"{path.relative_to(ROOT)} includes {include}")
     assert wrong == []
 
@@ -70,9 +70,10 @@ def test_kernel_files_name_their_isas() -> None:
         assert path.read_text(encoding="utf-8").startswith("// isas: baseline"), path
 
 
-def test_every_kernel_file_has_its_test() -> None:
+@pytest.mark.parametrize("folder", ["tests", "bench"])
+def test_every_kernel_file_has_its_test_and_bench(folder: str) -> None:
     names = {path.stem for path in (ENGINE / "kernels").rglob("*.cc")}
-    there = {path.stem for path in (ROOT / "tests" / "kernels").glob("*.cc")}
+    there = {path.stem for path in (ROOT / folder / "kernels").glob("*.cc")}
     assert names - there == set()
 
 

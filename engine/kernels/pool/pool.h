@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "engine/base/cpu.h"
+#include "engine/kernels/taps.h"
 
 namespace lanewise::kernels {
 
@@ -23,20 +24,6 @@ struct PoolRow {
   // The mean divides by `counted_rows` times the number of taps in [counted_begin, counted_end).
   std::int64_t counted_rows = 0, counted_begin = 0, counted_end = 0;
 };
-
-// Taps k of a window that starts at `start` for which start + k * dilation is in [begin, end).
-struct TapRange {
-  std::int64_t first = 0, last = 0;
-};
-[[gnu::always_inline]] static inline TapRange tap_range(std::int64_t start, std::int64_t kernel,
-                                                        std::int64_t dilation, std::int64_t begin,
-                                                        std::int64_t end) {
-  const std::int64_t below = begin - start, room = end - start;
-  const std::int64_t first = below <= 0 ? 0 : (below + dilation - 1) / dilation;
-  const std::int64_t past = room <= 0 ? 0 : (room + dilation - 1) / dilation;
-  const std::int64_t last = past < kernel ? past : kernel;
-  return {first, last < first ? first : last};
-}
 
 // Each function fills one output row. A NaN loses against every number in `max`; a window without
 // taps gives minus infinity there, zero elsewhere. Sums are in the order of rows, then taps.

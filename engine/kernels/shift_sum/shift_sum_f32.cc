@@ -1,7 +1,7 @@
 // isas: baseline avx2 avx512
 // Sums of shifted partial products: the outputs of a pixel are one vector.
-#include "engine/kernels/pool/pool.h"
 #include "engine/kernels/shift_sum/shift_sum.h"
+#include "engine/kernels/taps.h"
 #include "engine/simd/activation.h"
 #include "engine/simd/simd.h"
 
