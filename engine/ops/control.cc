@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "engine/base/deadline.h"
 #include "engine/base/error.h"
 #include "engine/graph/op.h"
 #include "engine/ops/body.h"
@@ -77,7 +78,8 @@ class Loop {
         carried_(carried_values(c)),
         outputs_(c.num_outputs()),
         has_trips_(has_formal(c, 0)),
-        has_condition_(has_formal(c, 1)) {
+        has_condition_(has_formal(c, 1)),
+        where_(c.where()) {
     const Graph& graph = *c.attr_graph("body")->graph;
     for (std::size_t i = static_cast<std::size_t>(carried_) + 1; i < graph.outputs.size(); ++i) {
       stacks_.emplace_back(graph.value(graph.outputs[i]));
@@ -92,6 +94,7 @@ class Loop {
     for (int i = 0; i < carried_; ++i) values.push_back(body_.input(run, i + 2));
     std::vector<Stack> stacks = stacks_;
     for (std::int64_t trip = 0; trip < trips && go_on; ++trip) {
+      if (out_of_time()) check_time(where_ + "after " + std::to_string(trip) + " iterations, ");
       std::vector<Tensor> inputs = {Tensor::scalar(trip), Tensor::scalar(true)};
       inputs.insert(inputs.end(), std::make_move_iterator(values.begin()),
                     std::make_move_iterator(values.end()));
@@ -118,6 +121,7 @@ class Loop {
   Body body_;
   int carried_, outputs_;
   bool has_trips_, has_condition_;
+  std::string where_;
   std::vector<Stack> stacks_;  // empty ones, to start from
 };
 

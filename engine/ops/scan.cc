@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/base/deadline.h"
 #include "engine/base/error.h"
 #include "engine/cpu/strided_copy.h"
 #include "engine/graph/op.h"
@@ -111,6 +112,7 @@ class Scan {
     for (int i = 0; i < states_; ++i) states.push_back(body_.input(run, i));
     std::vector<Stack> stacks = stacks_;
     for (std::int64_t i = 0; i < iterations_; ++i) {
+      if (out_of_time()) check_time("node '" + node_name_ + "' (Scan): ");
       std::vector<Tensor> inputs = std::move(states);
       for (std::size_t j = 0; j < inputs_.size(); ++j) inputs.push_back(slice(run, j, i));
       std::vector<Tensor> results = body_.call(run, std::move(inputs));

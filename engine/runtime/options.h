@@ -12,6 +12,7 @@ struct Options {
   Isa isa = Isa::kBaseline;
   int threads = 1;
   Numerics numerics = Numerics::kFast;
+  double time_limit = 0;  // seconds that a load or a run may take; 0 for any
   bool fuse = true;   // graph rewrites; false keeps each node as the file has it (tests)
   std::string force;  // algorithm that every operator which has it must take (tests)
 };

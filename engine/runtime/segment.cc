@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/base/clock.h"
+#include "engine/base/deadline.h"
 #include "engine/base/error.h"
 #include "engine/runtime/evaluate.h"
 
@@ -75,6 +76,7 @@ void Segment::run(std::map<ValueId, Tensor>& live, int threads, Trace* trace) co
     std::vector<Tensor> emitted(bound.outputs.size());
     TensorEmitter emitter(emitted);
     context.emitter = &emitter;
+    if (out_of_time()) check_time("before node '" + bound.name + "' (" + bound.op + "): ");
     const double start = trace == nullptr ? 0 : now_seconds();
     bound.step.run(context);
     if (trace != nullptr) trace->steps.push_back({&bound, now_seconds() - start});

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/base/clock.h"
+#include "engine/base/deadline.h"
 #include "engine/base/error.h"
 #include "engine/base/parallel.h"
 #include "engine/graph/container.h"
@@ -116,7 +117,10 @@ Session::Session(std::shared_ptr<const Graph> graph, const Options& options)
     if (!value.ranked || !value.shape.known()) return;
     forms[id] = {value.dtype, value.shape, Layout::kPlain, nullptr};
   }
-  call_after_fork([&] { program_.plan(forms); });
+  call_after_fork([&] {
+    const TimeLimit limit(options.time_limit);
+    program_.plan(forms);
+  });
 }
 
 std::vector<TensorInfo> Session::inputs() const {
@@ -219,6 +223,7 @@ std::vector<ValueId> Session::output_ids(const std::vector<std::string>& names) 
 
 std::vector<Tensor> Session::run_checked(const std::map<std::string, Tensor>& inputs,
                                          const std::vector<ValueId>& outputs, Trace* trace) {
+  const TimeLimit limit(options().time_limit);
   std::vector<Tensor> ordered;
   std::map<ValueId, Tensor> overrides;
   std::map<std::string, std::int64_t> sizes;

@@ -22,10 +22,11 @@ namespace lanewise::bindings {
 namespace {
 
 std::shared_ptr<Session> load_file(const std::string& path, const std::string& isa, int threads,
-                                   const std::string& numerics, bool fuse,
+                                   const std::string& numerics, double time_limit, bool fuse,
                                    const std::string& force) {
   const nb::gil_scoped_release release;
   Options options = make_options(isa, threads, numerics);
+  options.time_limit = time_limit;
   options.fuse = fuse;
   options.force = force;
   return std::make_shared<Session>(import_file(path, {}), options);
@@ -33,7 +34,7 @@ std::shared_ptr<Session> load_file(const std::string& path, const std::string& i
 
 std::shared_ptr<Session> load_bytes(nb::bytes bytes, const std::string& folder,
                                     const std::string& isa, int threads,
-                                    const std::string& numerics, bool fuse,
+                                    const std::string& numerics, double time_limit, bool fuse,
                                     const std::string& force) {
   const std::span<const std::byte> content(static_cast<const std::byte*>(bytes.data()),
                                            bytes.size());
@@ -45,6 +46,7 @@ std::shared_ptr<Session> load_bytes(nb::bytes bytes, const std::string& folder,
   });
   const nb::gil_scoped_release release;
   Options options = make_options(isa, threads, numerics);
+  options.time_limit = time_limit;
   options.fuse = fuse;
   options.force = force;
   ImportOptions import;
@@ -209,9 +211,10 @@ NB_MODULE(_core, m) {
   using namespace lanewise::bindings;
   m.attr("__version__") = LANEWISE_VERSION;
   register_errors();
-  m.def("load_file", &load_file, "path"_a, "isa"_a, "threads"_a, "numerics"_a, "fuse"_a, "force"_a);
-  m.def("load_bytes", &load_bytes, "content"_a, "folder"_a, "isa"_a, "threads"_a, "numerics"_a,
+  m.def("load_file", &load_file, "path"_a, "isa"_a, "threads"_a, "numerics"_a, "time_limit"_a,
         "fuse"_a, "force"_a);
+  m.def("load_bytes", &load_bytes, "content"_a, "folder"_a, "isa"_a, "threads"_a, "numerics"_a,
+        "time_limit"_a, "fuse"_a, "force"_a);
   m.def("check_file", &check, "path"_a);
   nb::class_<Session>(m, "Session")
       .def("inputs", [](const Session& s) { return infos_to_python(s.inputs()); })

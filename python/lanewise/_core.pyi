@@ -22,10 +22,23 @@ class Session:
     def describe(self, shapes: dict[str, list[int]]) -> dict[str, Any]: ...
 
 def load_file(
-    path: str, isa: str, threads: int, numerics: str, fuse: bool, force: str
+    path: str,
+    isa: str,
+    threads: int,
+    numerics: str,
+    time_limit: float,
+    fuse: bool,
+    force: str,
 ) -> Session: ...
 def load_bytes(
-    content: bytes, folder: str, isa: str, threads: int, numerics: str, fuse: bool, force: str
+    content: bytes,
+    folder: str,
+    isa: str,
+    threads: int,
+    numerics: str,
+    time_limit: float,
+    fuse: bool,
+    force: str,
 ) -> Session: ...
 def check_file(path: str) -> list[str]: ...
 def isas() -> list[str]: ...

@@ -262,6 +262,7 @@ def load(
     threads: int | None = None,
     isa: str | None = None,
     numerics: Numerics = "fast",
+    time_limit: float | None = None,
     _fuse: bool = True,
     _force: str = "",
 ) -> Model:
@@ -276,6 +277,8 @@ def load(
         numerics: "fast" (default) may reassociate sums within a stated bound; "reproducible" also
             gives the same bits for a sample alone or in any batch; "strict" never reassociates
             beyond the order of direct convolution.
+        time_limit: seconds that the load, and afterwards each run, may take; by default any.
+            Asked for between steps and iterations, it ends a loop that would not.
 
     Returns:
         The model, ready to run.
@@ -285,8 +288,9 @@ def load(
         ModelError: the file is not a valid model.
         UnsupportedError: it is valid, and uses something that this build lacks.
         InputError: an option is out of range.
+        ResourceError: memory or the time limit does not suffice.
     """
-    options = (isa or "", _threads(threads), numerics, _fuse, _force)
+    options = (isa or "", _threads(threads), numerics, _seconds(time_limit), _fuse, _force)
     if isinstance(model, bytes | bytearray | memoryview):
         return Model(_core.load_bytes(bytes(model), "", *options))
     if isinstance(model, str | os.PathLike):
@@ -305,6 +309,25 @@ def load(
             type(model).__name__,
         )
     return Model(_core.load_bytes(serialize(), "", *options))
+
+
+def _seconds(time_limit: float | None) -> float:
+    """The option as the core takes it, 0 for no limit."""
+    if time_limit is None:
+        return 0.0
+    if (
+        isinstance(time_limit, bool)
+        or not isinstance(time_limit, int | float)
+        or not time_limit > 0
+    ):
+        raise InputError(
+            f"time_limit: expected a positive number of seconds, got {time_limit!r}; "
+            "leave it out for no limit",
+            "time_limit",
+            "a positive number",
+            repr(time_limit),
+        )
+    return float(time_limit)
 
 
 def _threads(threads: int | None) -> int:

@@ -73,6 +73,12 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         default="fast",
         help="which reorderings of sums are allowed (default: fast)",
     )
+    parser.add_argument(
+        "--time-limit",
+        type=positive(float),
+        metavar="SECONDS",
+        help="give up a load or a run that takes longer, as a loop without end does",
+    )
 
 
 def add_shapes(parser: argparse.ArgumentParser) -> None:
@@ -100,6 +106,7 @@ def load(args: argparse.Namespace) -> lw.Model:
         threads=getattr(args, "threads", None),
         isa=getattr(args, "isa", None),
         numerics=getattr(args, "numerics", "fast"),
+        time_limit=getattr(args, "time_limit", None),
     )
 
 
