@@ -143,6 +143,7 @@ std::string GemmPlan::key() const {
 GemmPlan plan_gemm(Isa isa, std::int64_t n, std::int64_t taps, std::int64_t k) {
   GemmPlan plan;
   plan.kernel = &kernels::gemm_f32(isa);
+  plan.transpose = kernels::transpose(isa).b4;
   plan.n = n;
   plan.taps = taps;
   plan.k = k;
@@ -180,6 +181,10 @@ void pack_panels(const GemmPlan& plan, const PackSource& source, std::int64_t be
     }
     // Column by column: the source is read in the order in which a filter lies in memory.
     if (columns < width) std::fill(panel, panel + depth * width, 0.0f);
+    if (plan.taps == 1 && source.k_stride == 1) {
+      plan.transpose(column, source.n_stride, panel, width, columns, plan.k);
+      continue;
+    }
     for (std::int64_t j = 0; j < columns; ++j, column += source.n_stride) {
       for (std::int64_t i = 0; i < plan.k; ++i) {
         const float* from = column + i * source.k_stride;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/kernels/gemm/gemm.h"
+#include "engine/kernels/layout/layout.h"
 
 namespace lanewise {
 
@@ -13,6 +14,7 @@ namespace lanewise {
 // `vectors * lanes`, each [taps][k][width]; the last panel is as narrow as whole vectors allow.
 struct GemmPlan {
   const kernels::GemmF32* kernel = nullptr;
+  kernels::TransposeFn transpose = nullptr;  // of float32
   std::int64_t n = 0, taps = 1, k = 0;
   int vectors = 1;
   std::int64_t depth = 0;  // of the sum, in elements of taps * k, that one pass over a panel covers

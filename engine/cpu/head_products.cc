@@ -31,10 +31,12 @@ const T* head_at(const HeadShapes& s, const HeadRows& rows, const T* data, std::
 }  // namespace
 
 template <class T>
-HeadProducts<T>::HeadProducts(const HeadShapes& shapes, Isa isa) : shapes_(shapes) {
+HeadProducts<T>::HeadProducts(const HeadShapes& shapes, Isa isa)
+    : shapes_(shapes), few_rows_(&kernels::few_rows(isa)) {
   if constexpr (std::is_same_v<T, float>) {
     keys_ = plan_gemm(isa, shapes.keys, 1, shapes.head);
     values_ = plan_gemm(isa, shapes.v_head, 1, shapes.keys);
+    if (few()) return;
     key_floats_ = round_up(keys_.packed_floats(), 16);
     value_floats_ = round_up(values_.packed_floats(), 16);
   }
@@ -59,9 +61,9 @@ std::int64_t HeadProducts<T>::block_rows(int threads) const {
 template <class T>
 void HeadProducts<T>::pack(const T* k, const T* v, T* packed, int threads) const {
   if constexpr (std::is_same_v<T, float>) {
+    if (few()) return;
     const HeadShapes& s = shapes_;
     const std::int64_t key_panels = keys_.panels(), all = key_panels + values_.panels();
-    const auto scale = static_cast<float>(s.scale);
     parallel_for(threads, s.pairs() * all, 1, [&](std::int64_t begin, std::int64_t end) {
       for (; begin < end; ++begin) {
         const std::int64_t pair = begin / all, panel = begin % all;
@@ -77,6 +79,7 @@ void HeadProducts<T>::pack(const T* k, const T* v, T* packed, int threads) const
         const std::int64_t first = panel * keys_.width() * s.head;
         const std::int64_t last =
             panel + 1 == key_panels ? keys_.packed_floats() : first + keys_.width() * s.head;
+        const auto scale = static_cast<float>(s.scale);
         for (std::int64_t i = first; i < last; ++i) to[i] *= scale;
       }
     });
@@ -91,6 +94,11 @@ void HeadProducts<T>::scores(const RowBlock& block, const T* q, const T* k, cons
     std::array<const float*, kMostRows> rows;
     for (std::int64_t r = 0; r < block.count; ++r)
       rows[static_cast<std::size_t>(r)] = row_at(s, s.q, q, block.pair, block.first + r);
+    if (few()) {
+      few_rows_->dots({rows.data(), block.count, s.head, block.keys, head_at(s, s.k, k, block.pair),
+                       s.k.row, static_cast<float>(s.scale), s_out, ld});
+      return;
+    }
     const std::int64_t panels = (block.keys + keys_.width() - 1) / keys_.width();
     run_block(keys_, {rows.data(), 0, 0, block.count, 0},
               packed + block.pair * (key_floats_ + value_floats_), 0, panels, {s_out, ld, {}});
@@ -123,6 +131,12 @@ void HeadProducts<T>::weigh(const RowBlock& block, const T* p, std::int64_t ld, 
       for (std::int64_t r = 0; r < count; ++r)
         rows[static_cast<std::size_t>(r)] = p + (done + r) * ld;
       float* const to = row_at(s, s.y, y, block.pair, first);
+      if (few()) {
+        few_rows_->sums({rows.data(), count, block.keys, s.v_head, head_at(s, s.v, v, block.pair),
+                         s.v.row, 1.0f, to, s.y.row});
+        done += count;
+        continue;
+      }
       for (std::int64_t panel = 0; panel < plan.panels(); ++panel) {
         // Panels were packed for all keys; the plan takes their first rows only.
         const float* const from = values + panel * plan.width() * (s.keys - block.keys);

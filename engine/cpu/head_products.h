@@ -6,6 +6,7 @@
 
 #include "engine/base/cpu.h"
 #include "engine/cpu/gemm.h"
+#include "engine/kernels/attention/attention.h"
 
 namespace lanewise {
 
@@ -37,7 +38,8 @@ struct RowBlock {
   std::int64_t pair = 0, first = 0, count = 0, keys = 0;
 };
 
-// T: float, through the register tiles of gemm.h, or double, through loops.
+// T: float, through the register tiles of gemm.h or, for few rows, from the arrays as they lie; or
+// double, through loops.
 template <class T>
 class HeadProducts {
  public:
@@ -59,8 +61,13 @@ class HeadProducts {
              T* y) const;
 
  private:
+  // Packing costs about as much as the products of this many rows.
+  static constexpr std::int64_t kFewRows = 8;
+  bool few() const { return shapes_.group_rows() <= kFewRows; }
+
   HeadShapes shapes_;
-  GemmPlan keys_, values_;                          // unused by double
+  GemmPlan keys_, values_;  // unused by double
+  const kernels::FewRows* few_rows_;
   std::int64_t key_floats_ = 0, value_floats_ = 0;  // packed, of one head
 };
 

@@ -56,6 +56,7 @@ IMAGE = (5, 33, 29, 31)
 PADS = [1, 1, 1, 1]
 ROWS = (5, 67, 131)
 SEQUENCE = (9, 5, 37)
+HEADS = (5, 3, 301, 40)
 INDICES = np.random.default_rng(7).integers(0, 67, (5, 67, 131))
 
 CASES = {
@@ -150,6 +151,20 @@ CASES = {
         "GRU", [SEQUENCE, (1, 123, 37), (1, 123, 41)], {"hidden_size": 41}, [1, 2], 1, None
     ),
     "RNN": Case("RNN", [SEQUENCE, (1, 41, 37), (1, 41, 41)], {"hidden_size": 41}, [1, 2], 1, None),
+    "Attention": Case("Attention", [HEADS] * 3, {"is_causal": 1}, batched=(0, 1, 2)),
+    "Attention, one query": Case(
+        "Attention", [(5, 4, 1, 40), (5, 2, 301, 40), (5, 2, 301, 40)], batched=(0, 1, 2)
+    ),
+    "LinearAttention": Case(
+        "LinearAttention",
+        [(5, 9, 62), (5, 9, 62), (5, 9, 300)],
+        {"update_rule": "linear", "q_num_heads": 2, "kv_num_heads": 2},
+        outputs=2,
+        batched=(0, 1, 2),
+    ),
+    "CausalConvWithState": Case(
+        "CausalConvWithState", [(5, 67, 131), (67, 1, 4)], {"activation": "silu"}, [1], 2
+    ),
     "QuantizeLinear": Case("QuantizeLinear", [IMAGE, scale(), zero()]),
     "DequantizeLinear": Case("DequantizeLinear", [bytes_of(*IMAGE), scale(), zero()]),
     "DynamicQuantizeLinear": Case("DynamicQuantizeLinear", [ROWS], outputs=3, batch=None),

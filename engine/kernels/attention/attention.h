@@ -1,4 +1,4 @@
-// Inner loops of recurrent forms of attention, float32.
+// Inner loops of attention that are neither matrix tiles nor softmax, float32.
 #pragma once
 
 #include <cstdint>
@@ -31,5 +31,25 @@ struct LinearAttention {
 };
 
 const LinearAttention& linear_attention(Isa isa);
+
+// `count` rows of `depth` elements times a matrix B with rows `b_stride` apart.
+struct FewRowsProduct {
+  const float* const* rows = nullptr;
+  std::int64_t count = 0, depth = 0, columns = 0;  // columns of the result
+  const float* b = nullptr;
+  std::int64_t b_stride = 0;
+  float scale = 1.0f;
+  float* y = nullptr;
+  std::int64_t y_stride = 0;
+};
+
+struct FewRows {
+  // y[r][j] = scale * sum of rows[r][i] B[j][i]
+  void (*dots)(const FewRowsProduct& product) noexcept;
+  // y[r][j] = scale * sum of rows[r][i] B[i][j]
+  void (*sums)(const FewRowsProduct& product) noexcept;
+};
+
+const FewRows& few_rows(Isa isa);
 
 }  // namespace lanewise::kernels
