@@ -63,7 +63,10 @@ Attention<T>::Attention(const AttentionProblem& problem, Isa isa, int threads)
     : p_(problem),
       products_(problem.shapes, isa),
       softmax_(&kernels::softmax(isa)),
-      tanh_(kernels::eltwise_unary(isa).run[static_cast<int>(kernels::Unary::kTanh)]) {
+      loops_(&kernels::row_loops(isa)),
+      tanh_(kernels::eltwise_unary(isa).run[static_cast<int>(kernels::Unary::kTanh)]),
+      add_(kernels::eltwise_binary(isa).run[static_cast<int>(kernels::Binary::kAdd)]),
+      multiply_(kernels::eltwise_binary(isa).run[static_cast<int>(kernels::Binary::kMul)]) {
   threads_ = static_cast<int>(
       std::clamp(problem.shapes.flops() / kTaskFlops, 1.0, static_cast<double>(threads)));
   block_rows_ = products_.block_rows(threads_);
@@ -140,35 +143,41 @@ void Attention<T>::run_rows(const AttentionArrays<T>& arrays, RowBlock block, co
 template <class T>
 void Attention<T>::cap(T* row, std::int64_t n) const {
   const auto softcap = static_cast<T>(p_.softcap);
-  for (std::int64_t j = 0; j < n; ++j) row[j] /= softcap;
   if constexpr (std::is_same_v<T, float>) {
+    const float inverse = 1.0f / softcap;
+    kernels::BinaryBlock scaled{row, &inverse, row, 1, n};
+    scaled.b_col = 0;
+    multiply_(scaled);
     tanh_(row, row, n, 0.0f, 0.0f);
+    scaled.b = &softcap;
+    multiply_(scaled);
   } else {
-    for (std::int64_t j = 0; j < n; ++j) row[j] = std::tanh(row[j]);
+    for (std::int64_t j = 0; j < n; ++j) row[j] = softcap * std::tanh(row[j] / softcap);
   }
-  for (std::int64_t j = 0; j < n; ++j) row[j] *= softcap;
 }
 
 // False when the mask leaves no key. Row `at` of the mask, in elements.
 template <class T>
 bool Attention<T>::add_mask(const void* mask, std::int64_t at, Keys keys, T* row) const {
   constexpr T kOut = -std::numeric_limits<T>::infinity();
-  const std::int64_t stride = p_.mask_strides[3];
-  bool any = false;
+  const std::int64_t n = keys.end - keys.begin;
+  row += keys.begin;
   if (p_.mask == AttentionProblem::Mask::kBool) {
-    const bool* const m = static_cast<const bool*>(mask) + at;
-    for (std::int64_t j = keys.begin; j < keys.end; ++j) {
-      row[j] = m[j * stride] ? row[j] : kOut;
-      any |= m[j * stride];
+    const bool* const m = static_cast<const bool*>(mask) + at + keys.begin;
+    if constexpr (std::is_same_v<T, float>) {
+      loops_->hide(row, m, n);
+    } else {
+      for (std::int64_t j = 0; j < n; ++j) row[j] = m[j] ? row[j] : kOut;
     }
-  } else {
-    const T* const m = static_cast<const T*>(mask) + at;
-    for (std::int64_t j = keys.begin; j < keys.end; ++j) {
-      row[j] += m[j * stride];
-      any |= m[j * stride] != kOut;
-    }
+    return std::find(m, m + n, true) != m + n;
   }
-  return any;
+  const T* const m = static_cast<const T*>(mask) + at + keys.begin;
+  if constexpr (std::is_same_v<T, float>) {
+    add_({row, m, row, 1, n});
+  } else {
+    for (std::int64_t j = 0; j < n; ++j) row[j] += m[j];
+  }
+  return std::find_if(m, m + n, [](T x) { return x != kOut; }) != m + n;
 }
 
 // Turns a row of scores, `width` of them, into weights.

@@ -24,7 +24,7 @@ struct AttentionProblem {
   std::int64_t offset = 0;
   bool has_lengths = false;  // of the keys of each batch; the queries are then the last ones
   enum class Mask : std::uint8_t { kNone, kBool, kAdd } mask = Mask::kNone;
-  std::array<std::int64_t, 4> mask_strides = {};  // batch, query head, query, key
+  std::array<std::int64_t, 3> mask_strides = {};  // batch, query head, query; keys are adjacent
   std::int64_t mask_keys = 0;                     // keys past these are masked
   DType precision = DType::kUndefined;            // that the softmax rounds to, T if undefined
   ScoreOutput show = ScoreOutput::kNone;
@@ -66,7 +66,9 @@ class Attention {
   std::int64_t block_rows_ = 1, ld_ = 0;
   int threads_ = 1;
   const kernels::Softmax* softmax_;
+  const kernels::RowLoops* loops_;
   kernels::UnaryRun tanh_;
+  kernels::BinaryRun add_, multiply_;
 };
 
 // Replaces n scores by their softmax, rounded on the way in and out to `precision` as Attention

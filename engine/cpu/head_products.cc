@@ -32,7 +32,9 @@ const T* head_at(const HeadShapes& s, const HeadRows& rows, const T* data, std::
 
 template <class T>
 HeadProducts<T>::HeadProducts(const HeadShapes& shapes, Isa isa)
-    : shapes_(shapes), few_rows_(&kernels::few_rows(isa)) {
+    : shapes_(shapes),
+      few_rows_(&kernels::few_rows(isa)),
+      multiply_(kernels::eltwise_binary(isa).run[static_cast<int>(kernels::Binary::kMul)]) {
   if constexpr (std::is_same_v<T, float>) {
     keys_ = plan_gemm(isa, shapes.keys, 1, shapes.head);
     values_ = plan_gemm(isa, shapes.v_head, 1, shapes.keys);
@@ -63,6 +65,7 @@ void HeadProducts<T>::pack(const T* k, const T* v, T* packed, int threads) const
   if constexpr (std::is_same_v<T, float>) {
     if (few()) return;
     const HeadShapes& s = shapes_;
+    const auto scale = static_cast<float>(s.scale);
     const std::int64_t key_panels = keys_.panels(), all = key_panels + values_.panels();
     parallel_for(threads, s.pairs() * all, 1, [&](std::int64_t begin, std::int64_t end) {
       for (; begin < end; ++begin) {
@@ -79,8 +82,9 @@ void HeadProducts<T>::pack(const T* k, const T* v, T* packed, int threads) const
         const std::int64_t first = panel * keys_.width() * s.head;
         const std::int64_t last =
             panel + 1 == key_panels ? keys_.packed_floats() : first + keys_.width() * s.head;
-        const auto scale = static_cast<float>(s.scale);
-        for (std::int64_t i = first; i < last; ++i) to[i] *= scale;
+        kernels::BinaryBlock scaled{to + first, &scale, to + first, 1, last - first};
+        scaled.b_col = 0;
+        multiply_(scaled);
       }
     });
   }

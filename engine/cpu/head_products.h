@@ -7,6 +7,7 @@
 #include "engine/base/cpu.h"
 #include "engine/cpu/gemm.h"
 #include "engine/kernels/attention/attention.h"
+#include "engine/kernels/eltwise/eltwise.h"
 
 namespace lanewise {
 
@@ -68,6 +69,7 @@ class HeadProducts {
   HeadShapes shapes_;
   GemmPlan keys_, values_;  // unused by double
   const kernels::FewRows* few_rows_;
+  kernels::BinaryRun multiply_;
   std::int64_t key_floats_ = 0, value_floats_ = 0;  // packed, of one head
 };
 

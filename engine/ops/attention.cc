@@ -123,10 +123,9 @@ AttentionProblem problem_of(const LowerContext& c) {
       c.dtype(kMask) == DType::kBool ? AttentionProblem::Mask::kBool : AttentionProblem::Mask::kAdd;
   p.mask_keys = mask[mask.rank() - 1];
   const std::vector<std::int64_t> strides = mask.strides();
-  for (int i = 0; i < mask.rank(); ++i) {
-    const bool repeats = mask[i] == 1 && i + 1 < mask.rank();
+  for (int i = 0; i + 1 < mask.rank(); ++i) {
     p.mask_strides[static_cast<std::size_t>(4 - mask.rank() + i)] =
-        repeats ? 0 : strides[static_cast<std::size_t>(i)];
+        mask[i] == 1 ? 0 : strides[static_cast<std::size_t>(i)];
   }
   return p;
 }

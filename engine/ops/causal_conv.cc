@@ -5,6 +5,7 @@
 
 #include "engine/base/parallel.h"
 #include "engine/graph/op.h"
+#include "engine/kernels/attention/attention.h"
 #include "engine/kernels/eltwise/eltwise.h"
 
 namespace lanewise {
@@ -49,6 +50,7 @@ struct Channel {
   const float* x;
   const float* past;
   std::int64_t length, taps;
+  const kernels::RowLoops* loops;
 
   void convolve(const float* w, float bias, float* y) const {
     std::fill_n(y, length, bias);
@@ -56,7 +58,7 @@ struct Channel {
       const std::int64_t delay = taps - 1 - j;  // y[t] reads x[t - delay]
       const std::int64_t before = std::min(delay, length);
       for (std::int64_t t = 0; t < before && past != nullptr; ++t) y[t] += w[j] * past[t + j];
-      for (std::int64_t t = before; t < length; ++t) y[t] += w[j] * x[t - delay];
+      loops->add_scaled(x, w[j], y + before, length - before);
     }
   }
 
@@ -75,6 +77,7 @@ Step lower_causal(LowerContext& c) {
   const kernels::UnaryRun swish =
       has_silu(c) ? kernels::eltwise_unary(c.isa()).run[static_cast<int>(kernels::Unary::kSwish)]
                   : nullptr;
+  const kernels::RowLoops* const loops = &kernels::row_loops(c.isa());
   Step step;
   step.algorithm = "channels";
   step.run = [=](const RunContext& run) {
@@ -83,7 +86,7 @@ Step lower_causal(LowerContext& c) {
       for (std::int64_t row = begin; row < end; ++row) {
         const Channel channel{run.in<float>(kX) + row * length,
                               run.has_in(kPast) ? run.in<float>(kPast) + row * (taps - 1) : nullptr,
-                              length, taps};
+                              length, taps, loops};
         const std::int64_t i = row % channels;
         channel.convolve(run.in<float>(kWeight) + i * taps,
                          run.has_in(kBias) ? run.in<float>(kBias)[i] : 0.0f,

@@ -213,7 +213,9 @@ struct ScoreBias {
 
 class MhaStep {
  public:
-  explicit MhaStep(const LowerContext& c) : o_(operands_of(c)) {
+  explicit MhaStep(const LowerContext& c)
+      : o_(operands_of(c)),
+        add_(kernels::eltwise_binary(c.isa()).run[static_cast<int>(kernels::Binary::kAdd)]) {
     HeadShapes& s = o_.shapes;
     const auto take = [this](std::int64_t n) {
       const std::int64_t at = scratch_;
@@ -296,9 +298,9 @@ class MhaStep {
     p.mask = AttentionProblem::Mask::kAdd;
     p.mask_keys = s.keys;
     const std::vector<std::int64_t> strides = mask_.shape.strides();
-    for (int i = 0; i < 4; ++i) {
+    for (int i = 0; i < 3; ++i) {
       const auto at = static_cast<std::size_t>(i);
-      p.mask_strides[at] = i < 3 && mask_.shape[i] == 1 ? 0 : strides[at];
+      p.mask_strides[at] = mask_.shape[i] == 1 ? 0 : strides[at];
     }
   }
 
@@ -316,14 +318,15 @@ class MhaStep {
     const std::int64_t rows = i == kQ ? o_.shapes.batches * o_.shapes.queries
                                       : o_.shapes.batches * (o_.shapes.keys - o_.past);
     parallel_for(run.threads, rows, 1 + 16384 / (1 + n), [&](std::int64_t row, std::int64_t end) {
-      for (; row < end; ++row) {
-        for (std::int64_t j = 0; j < n; ++j) to[row * n + j] = x[row * n + j] + bias[j];
-      }
+      kernels::BinaryBlock block{x + row * n, bias, to + row * n, end - row, n};
+      block.a_row = n;
+      add_(block);
     });
     return to;
   }
 
   Operands o_;
+  kernels::BinaryRun add_;
   CacheJoin key_, value_;
   ScoreBias mask_;
   bool joins_ = false;

@@ -2,10 +2,12 @@
 // 2021).
 #include <algorithm>
 #include <string>
+#include <type_traits>
 
 #include "engine/base/error.h"
 #include "engine/base/parallel.h"
 #include "engine/graph/op.h"
+#include "engine/kernels/attention/attention.h"
 
 namespace lanewise {
 namespace {
@@ -18,6 +20,7 @@ struct Rotary {
   std::int64_t half = 0;   // pairs that turn
   std::int64_t table = 0;  // rows of the caches, when positions are given
   bool interleaved = false;
+  const kernels::RowLoops* loops = nullptr;
 };
 
 Rotary rotary_of(const OpContext& c) {
@@ -80,18 +83,14 @@ void infer_rotary(InferContext& c) {
 
 template <class T>
 void turn(const Rotary& r, const T* x, const T* cosine, const T* sine, T* y) {
-  const std::int64_t step = r.interleaved ? 2 : 1, apart = r.interleaved ? 1 : r.half;
-  if (step == 1) {
-    for (std::int64_t i = 0; i < r.half; ++i) {
-      const T a = x[i], b = x[i + apart];
-      y[i] = cosine[i] * a - sine[i] * b;
-      y[i + apart] = sine[i] * a + cosine[i] * b;
-    }
+  if constexpr (std::is_same_v<T, float>) {
+    (r.interleaved ? r.loops->turn_neighbours : r.loops->turn_halves)(x, cosine, sine, y, r.half);
   } else {
+    const std::int64_t step = r.interleaved ? 2 : 1, apart = r.interleaved ? 1 : r.half;
     for (std::int64_t i = 0; i < r.half; ++i) {
-      const T a = x[2 * i], b = x[2 * i + 1];
-      y[2 * i] = cosine[i] * a - sine[i] * b;
-      y[2 * i + 1] = sine[i] * a + cosine[i] * b;
+      const T a = x[i * step], b = x[i * step + apart];
+      y[i * step] = cosine[i] * a - sine[i] * b;
+      y[i * step + apart] = sine[i] * a + cosine[i] * b;
     }
   }
   if (y != x) std::copy(x + 2 * r.half, x + r.size, y + 2 * r.half);
@@ -99,9 +98,11 @@ void turn(const Rotary& r, const T* x, const T* cosine, const T* sine, T* y) {
 
 template <class T>
 Step make_step(const LowerContext& c) {
+  Rotary plan = rotary_of(c);
+  plan.loops = &kernels::row_loops(c.isa());
   Step step;
   step.algorithm = "rows";
-  step.run = [r = rotary_of(c), where = c.where()](const RunContext& run) {
+  step.run = [r = plan, where = c.where()](const RunContext& run) {
     const auto* positions = run.has_in(kPositions) ? run.in<std::int64_t>(kPositions) : nullptr;
     for (std::int64_t i = 0; positions != nullptr && i < r.batches * r.rows; ++i) {
       if (positions[i] >= 0 && positions[i] < r.table) continue;

@@ -52,4 +52,19 @@ struct FewRows {
 
 const FewRows& few_rows(Isa isa);
 
+struct RowLoops {
+  // Minus infinity where the mask is false.
+  void (*hide)(float* row, const bool* mask, std::int64_t n) noexcept;
+  // y += factor x
+  void (*add_scaled)(const float* x, float factor, float* y, std::int64_t n) noexcept;
+  // Turns pairs (a, b) into (a cos - b sin, a sin + b cos): elements i and i + half, or 2 i and
+  // 2 i + 1. y may be x.
+  void (*turn_halves)(const float* x, const float* cosine, const float* sine, float* y,
+                      std::int64_t half) noexcept;
+  void (*turn_neighbours)(const float* x, const float* cosine, const float* sine, float* y,
+                          std::int64_t half) noexcept;
+};
+
+const RowLoops& row_loops(Isa isa);
+
 }  // namespace lanewise::kernels
