@@ -92,33 +92,23 @@ constexpr AttrDef kModAttrs[] = {{.name = "fmod",
                                   .type = AttrType::kInt,
                                   .doc = "1: the sign of the dividend; 0: of the divisor"}};
 
-constexpr OpDef binary(std::string_view name, std::string_view doc, Step (*lower)(LowerContext&),
-                       std::uint32_t inplace = 3,
-                       void (*infer)(InferContext&) = infer_binary<kNumbers>,
-                       std::span<const AttrDef> attributes = {}) {
-  return {.name = name,
-          .doc = doc,
-          .min_inputs = 2,
-          .max_inputs = 2,
-          .attributes = attributes,
-          .infer = infer,
-          .lower = lower,
-          .layout = LayoutRule::kFollow,
-          .inplace = inplace};
-}
+constexpr auto infer_numbers = infer_binary<kNumbers>;
 
 constexpr OpDef kOps[] = {
-    binary("Add", "a + b; integers wrap around.", lower_arithmetic<AddFunction, Binary::kAdd>),
-    binary("Sub", "a - b; integers wrap around.", lower_arithmetic<SubFunction, Binary::kSub>),
-    binary("Mul", "a b; integers wrap around.", lower_arithmetic<MulFunction, Binary::kMul>),
-    binary("Div", "a / b; integers truncate toward zero, and give 0 for b = 0.",
-           lower_arithmetic<DivFunction, Binary::kDiv>),
-    binary("Mod", "The remainder of a / b; integers give 0 for b = 0.", lower_mod, 3,
-           infer_binary<kNumbers>, kModAttrs),
-    binary("Pow", "Base to the power of the exponent, in the base's type.", lower_pow, 1,
-           infer_pow),
-    binary("PRelu", "x, or slope x below zero (He et al. 2015).",
-           lower_arithmetic<PReluFunction, Binary::kPRelu>, 1, infer_prelu),
+    binary_op("Add", "a + b; integers wrap around.", lower_arithmetic<AddFunction, Binary::kAdd>,
+              infer_numbers, 3),
+    binary_op("Sub", "a - b; integers wrap around.", lower_arithmetic<SubFunction, Binary::kSub>,
+              infer_numbers, 3),
+    binary_op("Mul", "a b; integers wrap around.", lower_arithmetic<MulFunction, Binary::kMul>,
+              infer_numbers, 3),
+    binary_op("Div", "a / b; integers truncate toward zero, and give 0 for b = 0.",
+              lower_arithmetic<DivFunction, Binary::kDiv>, infer_numbers, 3),
+    binary_op("Mod", "The remainder of a / b; integers give 0 for b = 0.", lower_mod, infer_numbers,
+              3, kModAttrs),
+    binary_op("Pow", "Base to the power of the exponent, in the base's type.", lower_pow, infer_pow,
+              1),
+    binary_op("PRelu", "x, or slope x below zero (He et al. 2015).",
+              lower_arithmetic<PReluFunction, Binary::kPRelu>, infer_prelu, 1),
 };
 
 }  // namespace

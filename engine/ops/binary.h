@@ -106,4 +106,19 @@ void infer_binary(InferContext& c) {
   c.set_output(0, c.dtype(0), infer_broadcast(c, types));
 }
 
+// Operators of two broadcast operands; `inplace` as in OpDef.
+constexpr OpDef binary_op(std::string_view name, std::string_view doc, Step (*lower)(LowerContext&),
+                          void (*infer)(InferContext&), std::uint32_t inplace = 0,
+                          std::span<const AttrDef> attributes = {}) {
+  return {.name = name,
+          .doc = doc,
+          .min_inputs = 2,
+          .max_inputs = 2,
+          .attributes = attributes,
+          .infer = infer,
+          .lower = lower,
+          .layout = LayoutRule::kFollow,
+          .inplace = inplace};
+}
+
 }  // namespace lanewise

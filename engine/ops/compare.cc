@@ -160,39 +160,26 @@ Step lower_where(LowerContext& c) {
 constexpr AttrDef kShiftAttrs[] = {
     {.name = "direction", .type = AttrType::kString, .doc = "'LEFT' or 'RIGHT'", .required = true}};
 
-constexpr OpDef pair(std::string_view name, std::string_view doc, Step (*lower)(LowerContext&),
-                     void (*infer)(InferContext&), std::uint32_t inplace = 0,
-                     std::span<const AttrDef> attributes = {}) {
-  return {.name = name,
-          .doc = doc,
-          .min_inputs = 2,
-          .max_inputs = 2,
-          .attributes = attributes,
-          .infer = infer,
-          .lower = lower,
-          .layout = LayoutRule::kFollow,
-          .inplace = inplace};
-}
-
 constexpr auto infer_logic = infer_binary<kBools>;
 constexpr auto infer_bits = infer_binary<kIntegers>;
 constexpr auto infer_order = infer_comparison<kNumbers>;
 
 constexpr OpDef kOps[] = {
-    pair("Equal", "a == b; NaN equals nothing.", lower_equal,
-         infer_comparison<kNumbers | kBools | kStrings>),
-    pair("Greater", "a > b.", lower_comparison<GreaterFunction>, infer_order),
-    pair("GreaterOrEqual", "a >= b.", lower_comparison<GreaterOrEqualFunction>, infer_order),
-    pair("Less", "a < b.", lower_swapped<GreaterFunction>, infer_order),
-    pair("LessOrEqual", "a <= b.", lower_swapped<GreaterOrEqualFunction>, infer_order),
-    pair("And", "Both.", lower_logic<BitAndFunction>, infer_logic, 3),
-    pair("Or", "Either or both.", lower_logic<BitOrFunction>, infer_logic, 3),
-    pair("Xor", "Exactly one.", lower_logic<BitXorFunction>, infer_logic, 3),
-    pair("BitwiseAnd", "Bits that both have.", lower_bits<BitAndFunction>, infer_bits, 3),
-    pair("BitwiseOr", "Bits that either has.", lower_bits<BitOrFunction>, infer_bits, 3),
-    pair("BitwiseXor", "Bits that exactly one has.", lower_bits<BitXorFunction>, infer_bits, 3),
-    pair("BitShift", "a shifted by b bits; to the right with copies of a signed type's sign.",
-         lower_shift, infer_shift, 3, kShiftAttrs),
+    binary_op("Equal", "a == b; NaN equals nothing.", lower_equal,
+              infer_comparison<kNumbers | kBools | kStrings>),
+    binary_op("Greater", "a > b.", lower_comparison<GreaterFunction>, infer_order),
+    binary_op("GreaterOrEqual", "a >= b.", lower_comparison<GreaterOrEqualFunction>, infer_order),
+    binary_op("Less", "a < b.", lower_swapped<GreaterFunction>, infer_order),
+    binary_op("LessOrEqual", "a <= b.", lower_swapped<GreaterOrEqualFunction>, infer_order),
+    binary_op("And", "Both.", lower_logic<BitAndFunction>, infer_logic, 3),
+    binary_op("Or", "Either or both.", lower_logic<BitOrFunction>, infer_logic, 3),
+    binary_op("Xor", "Exactly one.", lower_logic<BitXorFunction>, infer_logic, 3),
+    binary_op("BitwiseAnd", "Bits that both have.", lower_bits<BitAndFunction>, infer_bits, 3),
+    binary_op("BitwiseOr", "Bits that either has.", lower_bits<BitOrFunction>, infer_bits, 3),
+    binary_op("BitwiseXor", "Bits that exactly one has.", lower_bits<BitXorFunction>, infer_bits,
+              3),
+    binary_op("BitShift", "a shifted by b bits; to the right with copies of a signed type's sign.",
+              lower_shift, infer_shift, 3, kShiftAttrs),
     {.name = "Where",
      .doc = "x where the condition holds, else y.",
      .min_inputs = 3,

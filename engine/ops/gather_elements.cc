@@ -161,6 +161,19 @@ constexpr AttrDef kScatterAttrs[] = {
      .doc = "none, add, mul, max or min",
      .string_default = "none"}};
 
+constexpr OpDef scatter(std::string_view name, std::string_view doc) {
+  return {.name = name,
+          .doc = doc,
+          .min_inputs = 3,
+          .max_inputs = 3,
+          .attributes = kScatterAttrs,
+          .infer = infer_scatter_elements,
+          .lower = lower_scatter_elements,
+          .inplace = 1,
+          .any_float = true,
+          .flops = no_flops};
+}
+
 constexpr OpDef kOps[] = {
     {.name = "GatherElements",
      .doc = "An element of the input for each index along an axis.",
@@ -171,26 +184,9 @@ constexpr OpDef kOps[] = {
      .lower = lower_gather_elements,
      .any_float = true,
      .flops = no_flops},
-    {.name = "ScatterElements",
-     .doc = "The input with updates written, or reduced, at indices along an axis.",
-     .min_inputs = 3,
-     .max_inputs = 3,
-     .attributes = kScatterAttrs,
-     .infer = infer_scatter_elements,
-     .lower = lower_scatter_elements,
-     .inplace = 1,
-     .any_float = true,
-     .flops = no_flops},
-    {.name = "Scatter",
-     .doc = "The older name of ScatterElements.",
-     .min_inputs = 3,
-     .max_inputs = 3,
-     .attributes = kScatterAttrs,
-     .infer = infer_scatter_elements,
-     .lower = lower_scatter_elements,
-     .inplace = 1,
-     .any_float = true,
-     .flops = no_flops},
+    scatter("ScatterElements",
+            "The input with updates written, or reduced, at indices along an axis."),
+    scatter("Scatter", "The older name of ScatterElements."),
 };
 
 }  // namespace

@@ -1,12 +1,11 @@
 // MatMul, com.microsoft:FusedMatMul, which transposes and scales, Gemm, and lanewise:FusedGemm,
-// which applies an activation. Products are computed in
-// engine/cpu/matmul.h.
+// which applies an activation. Products are computed in engine/cpu/matmul.h.
 #include "engine/cpu/matmul.h"
 
 #include <utility>
 
-#include "engine/cpu/activation.h"
 #include "engine/graph/op.h"
+#include "engine/ops/fused.h"
 
 namespace lanewise {
 namespace {
@@ -124,13 +123,7 @@ void infer_gemm(InferContext& c) {
              " does not broadcast to the product's shape " + out.str());
     }
   }
-  if (c.node().op->domain == "lanewise") {
-    c.expect_dtype(0, {DType::kFloat32});
-    if (!find_activation(c.attr_string("activation"))) {
-      c.fail("attribute 'activation' is '" + std::string(c.attr_string("activation")) +
-             "', expected the name of an activation operator");
-    }
-  }
+  check_activation(c);
   out.elements();  // overflow
   c.set_output(0, c.dtype(0), out);
 }
@@ -153,11 +146,10 @@ Step lower_gemm(LowerContext& c) {
     p.c_column = rank >= 1 && shape[rank - 1] != 1 ? 1 : 0;
     p.c_row = rank == 2 && shape[0] != 1 ? shape[1] : 0;
   }
-  if (c.node().op->domain == "lanewise") {
-    p.activation = *find_activation(c.attr_string("activation"));
-    p.activation_alpha = c.attr_float("activation_alpha");
-    p.activation_beta = c.attr_float("activation_beta");
-  }
+  const FusedActivation activation = fused_activation(c);
+  p.activation = activation.function;
+  p.activation_alpha = activation.alpha;
+  p.activation_beta = activation.beta;
   return lower_matmul(std::move(p), c);
 }
 
@@ -174,24 +166,15 @@ constexpr AttrDef kMatmulAttrs[] = {
     {.name = "transA", .type = AttrType::kInt, .doc = "1: matrices of A are given transposed"},
     {.name = "transB", .type = AttrType::kInt, .doc = "1: matrices of B are given transposed"}};
 
-#define LANEWISE_GEMM_ATTRS                                                                    \
-  {.name = "alpha",                                                                            \
-   .type = AttrType::kFloat,                                                                   \
-   .doc = "factor of the product",                                                             \
-   .float_default = 1.0f},                                                                     \
-      {.name = "beta", .type = AttrType::kFloat, .doc = "factor of C", .float_default = 1.0f}, \
-      {.name = "transA", .type = AttrType::kInt, .doc = "A is given as [K, M]"},               \
-      {.name = "transB", .type = AttrType::kInt, .doc = "B is given as [N, K]"}
-
-constexpr AttrDef kGemmAttrs[] = {LANEWISE_GEMM_ATTRS};
-constexpr AttrDef kFusedAttrs[] = {
-    LANEWISE_GEMM_ATTRS,
-    {.name = "activation", .type = AttrType::kString, .doc = "operator name, default none"},
-    {.name = "activation_alpha",
+constexpr AttrDef kGemmAttrs[] = {
+    {.name = "alpha",
      .type = AttrType::kFloat,
-     .doc = "its alpha; of Clip, the minimum"},
-    {.name = "activation_beta", .type = AttrType::kFloat, .doc = "its beta; of Clip, the maximum"}};
-#undef LANEWISE_GEMM_ATTRS
+     .doc = "factor of the product",
+     .float_default = 1.0f},
+    {.name = "beta", .type = AttrType::kFloat, .doc = "factor of C", .float_default = 1.0f},
+    {.name = "transA", .type = AttrType::kInt, .doc = "A is given as [K, M]"},
+    {.name = "transB", .type = AttrType::kInt, .doc = "B is given as [N, K]"}};
+constexpr auto kFusedAttrs = with_activation_attrs(kGemmAttrs);
 
 constexpr OpDef kOps[] = {
     {.name = "MatMul",
