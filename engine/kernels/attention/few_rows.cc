@@ -1,5 +1,7 @@
 // isas: baseline avx2 avx512
 // Products of a few rows with matrices that are read once, where they lie: a step of decoding.
+#include <utility>
+
 #include "engine/kernels/attention/attention.h"
 #include "engine/simd/simd.h"
 
@@ -12,10 +14,15 @@ constexpr int kMostRows = 4;
 // Columns of a pass of sums(): as many accumulators as leave room for the operands.
 constexpr int kVectors = kLanes == 16 ? 4 : 2;
 
+// Adds lanes that are kStep apart, so that every lane becomes the sum of all.
+template <int kStep, std::size_t... K>
+LANEWISE_INLINE F32 fold(F32 v, std::index_sequence<K...> all) {
+  v += __builtin_shufflevector(v, v, (static_cast<int>(K) ^ kStep)...);
+  if constexpr (kStep > 1) return fold<kStep / 2>(v, all);
+  return v;
+}
 LANEWISE_INLINE float sum_lanes(F32 v) {
-  float part[4] = {};
-  for (int i = 0; i < kLanes; ++i) part[i % 4] += v[i];
-  return (part[0] + part[1]) + (part[2] + part[3]);
+  return fold<kLanes / 2>(v, std::make_index_sequence<kLanes>())[0];
 }
 
 // One row of the matrix with kRows rows.

@@ -16,15 +16,18 @@ void hide(float* row, const bool* mask, std::int64_t n) noexcept {
   for (std::int64_t i = 0; i < n; ++i) row[i] = mask[i] ? row[i] : -__builtin_inff();
 }
 
+LANEWISE_INLINE F32 get(const float* p, int lanes) {
+  return lanes == kLanes ? load(p) : load_first(p, lanes);
+}
+LANEWISE_INLINE void put(float* p, F32 v, int lanes) {
+  if (lanes == kLanes) return store(p, v);
+  store_first(p, v, lanes);
+}
+
 void add_scaled(const float* x, float factor, float* y, std::int64_t n) noexcept {
   for (std::int64_t i = 0; i < n; i += kLanes) {
     const int lanes = lanes_from(i, n);
-    if (lanes == kLanes) {
-      store(y + i, fma(load(x + i), splat(factor), load(y + i)));
-    } else {
-      store_first(y + i, fma(load_first(x + i, lanes), splat(factor), load_first(y + i, lanes)),
-                  lanes);
-    }
+    put(y + i, fma(get(x + i, lanes), splat(factor), get(y + i, lanes)), lanes);
   }
 }
 
@@ -32,10 +35,10 @@ void turn_halves(const float* x, const float* cosine, const float* sine, float* 
                  std::int64_t half) noexcept {
   for (std::int64_t i = 0; i < half; i += kLanes) {
     const int lanes = lanes_from(i, half);
-    const F32 a = load_first(x + i, lanes), b = load_first(x + half + i, lanes);
-    const F32 c = load_first(cosine + i, lanes), s = load_first(sine + i, lanes);
-    store_first(y + i, fma(a, c, -(b * s)), lanes);
-    store_first(y + half + i, fma(a, s, b * c), lanes);
+    const F32 a = get(x + i, lanes), b = get(x + half + i, lanes);
+    const F32 c = get(cosine + i, lanes), s = get(sine + i, lanes);
+    put(y + i, fma(a, c, -(b * s)), lanes);
+    put(y + half + i, fma(a, s, b * c), lanes);
   }
 }
 
@@ -56,10 +59,10 @@ void turn_neighbours(const float* x, const float* cosine, const float* sine, flo
   for (int i = 0; i < kLanes; ++i) sign[i] = i % 2 == 0 ? -1.0f : 1.0f;
   for (std::int64_t i = 0; i < 2 * half; i += kLanes) {
     const int lanes = lanes_from(i, 2 * half);
-    const F32 v = load_first(x + i, lanes);
+    const F32 v = get(x + i, lanes);
     const F32 c = twice(load_first(cosine + i / 2, lanes / 2), kAll);
     const F32 s = twice(load_first(sine + i / 2, lanes / 2), kAll) * sign;
-    store_first(y + i, fma(v, c, swapped(v, kAll) * s), lanes);
+    put(y + i, fma(v, c, swapped(v, kAll) * s), lanes);
   }
 }
 
