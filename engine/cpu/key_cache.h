@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "engine/base/parallel.h"
+#include "engine/base/shape.h"
 #include "engine/cpu/head_products.h"
 
 namespace lanewise {
@@ -15,7 +16,10 @@ struct CacheJoin {
   HeadRows fresh;  // where the new rows lie
 
   std::int64_t elements() const { return batches * heads * (past + rows) * n; }
-  HeadRows strides() const { return {heads * (past + rows) * n, (past + rows) * n, n}; }
+  HeadRows strides() const {
+    const std::int64_t head = checked_multiply(past + rows, n);
+    return {checked_multiply(heads, head), head, n};
+  }
 
   template <class T>
   void run(const T* old, const T* added, T* to, int threads) const {

@@ -2,7 +2,6 @@
 // engine/cpu/attention.h.
 #include "engine/cpu/attention.h"
 
-#include <cmath>
 #include <memory>
 #include <string>
 
@@ -83,8 +82,7 @@ void check_attributes(const OpContext& c) {
 
 HeadShapes shapes_of(const OpContext& c) {
   HeadShapes s = head_shapes(c, past_rows(c));
-  s.scale = c.has_attr("scale") ? static_cast<double>(c.attr_float("scale"))
-                                : 1.0 / std::sqrt(static_cast<double>(s.head));
+  s.scale = scale_of(c, s.head);
   return s;
 }
 
@@ -158,7 +156,8 @@ class AttentionStep {
     value_at_ = at;
     if (stage_value_) at += (value_.elements() + 15) / 16 * 16;
     work_at_ = at;
-    computes_ = c.out_shape(kY).elements() > 0 || (c.has_output(kScores) && s.keys > 0);
+    computes_ = c.out_shape(kY).elements() > 0 ||
+                (c.has_output(kScores) && c.out_shape(kScores).elements() > 0);
     if (!computes_ || s.keys == 0) return;
     attention_ = std::make_shared<const Attention<T>>(problem_, c.isa(), c.threads());
     work_ = attention_->scratch_elements();

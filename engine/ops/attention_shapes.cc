@@ -1,6 +1,7 @@
 // See attention_shapes.h.
 #include "engine/ops/attention_shapes.h"
 
+#include <cmath>
 #include <string>
 
 namespace lanewise {
@@ -89,6 +90,11 @@ HeadShapes head_shapes(const OpContext& c, std::int64_t past) {
   s.keys += past;
   checked_multiply(checked_multiply(s.batches, s.q_heads), checked_multiply(s.queries, s.keys));
   return s;
+}
+
+double scale_of(const OpContext& c, std::int64_t size) {
+  if (c.has_attr("scale")) return static_cast<double>(c.attr_float("scale"));
+  return size == 0 ? 1.0 : 1.0 / std::sqrt(static_cast<double>(size));  // empty products are 0
 }
 
 DType softmax_precision(const OpContext& c) {

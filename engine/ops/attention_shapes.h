@@ -11,6 +11,9 @@ namespace lanewise {
 // stand before those of K. The result's array Y has Q's form. Fails when they do not fit.
 HeadShapes head_shapes(const OpContext& c, std::int64_t past);
 
+// The attribute 'scale', or 1 / sqrt(size).
+double scale_of(const OpContext& c, std::int64_t size);
+
 // The attribute 'softmax_precision' as a type, kUndefined when it is absent; fails when it is not
 // a floating type.
 DType softmax_precision(const OpContext& c);

@@ -1,6 +1,5 @@
 // FlexAttention: attention whose scores and weights pass through graphs of the model. Without
 // graphs it is Attention's computation.
-#include <cmath>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,8 +17,7 @@ namespace {
 
 HeadShapes shapes_of(const OpContext& c) {
   HeadShapes s = head_shapes(c, 0);
-  s.scale = c.has_attr("scale") ? static_cast<double>(c.attr_float("scale"))
-                                : 1.0 / std::sqrt(static_cast<double>(s.head));
+  s.scale = scale_of(c, s.head);
   return s;
 }
 

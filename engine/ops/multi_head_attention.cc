@@ -144,7 +144,8 @@ void check_masks(const OpContext& c, const Operands& o) {
     case 3: expect_shape(c, kPadding, Shape{s.batches, s.queries, s.keys}); break;
     default:
       expect_shape(c, kPadding, Shape{s.batches, 1, mask[2], mask[2]});
-      if (mask[2] < s.keys) c.fail("the mask of shape " + mask.str() + " has too few positions");
+      if (mask[2] < std::max(s.keys, o.past + s.queries))
+        c.fail("the mask of shape " + mask.str() + " has too few positions");
   }
 }
 

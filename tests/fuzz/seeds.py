@@ -190,7 +190,39 @@ def resampling() -> onnx.ModelProto:
     return _model(nodes, [_x(1, 2, 3, 3)], ["y", "kept", "where"], constants, 19)
 
 
+def decoding() -> onnx.ModelProto:
+    """Attention of several kinds with caches, and com.microsoft's forms."""
+    heads: dict[str, Any] = {"q_num_heads": 2, "kv_num_heads": 1}
+    ms: dict[str, Any] = {"domain": "com.microsoft"}
+    bits: dict[str, Any] = {"K": 16, "N": 4, "bits": 4, "block_size": 16, **ms}
+    nodes = [
+        Node("MatMul", ["x", "wq"], ["q"]),
+        Node("MatMul", ["x", "wk"], ["k"]),
+        Node("RotaryEmbedding", ["q", "cos", "sin", "at"], ["qr"], num_heads=2),
+        Node("Attention", ["qr", "k", "k", "mask", "old", "old"], ["a", "keys", "values"],
+             is_causal=1, left_window_size=2, softcap=3.0, **heads),
+        Node("LinearAttention", ["a", "k", "k", "", "k", "beta"], ["l", "state"], **heads),
+        Node("Transpose", ["l"], ["t"], perm=[0, 2, 1]),
+        Node("CausalConvWithState", ["t", "taps"], ["c", "carry"], activation="silu"),
+        Node("TensorScatter", ["cache", "c", "start"], ["present"], axis=2, mode="circular"),
+        Node("Attention", ["x", "w3", "", "lengths"], ["m"], num_heads=2, unidirectional=1, **ms),
+        Node("SkipLayerNormalization", ["x", "m", "g"], ["s"], **ms),
+        Node("FusedMatMul", ["s", "s"], ["f"], transB=1, alpha=0.5, **ms),
+        Node("MatMulNBits", ["wide", "packed", "scales"], ["b"], **bits),
+    ]  # fmt: skip
+    constants = {
+        "wq": _f(4, 8), "wk": _f(4, 4), "cos": _f(5, 2), "sin": _f(5, 2), "at": _i(0, 1, 2)[None],
+        "mask": np.ones((3, 5), bool), "old": _f(1, 1, 2, 4), "beta": _f(1, 3, 1),
+        "taps": _f(8, 1, 3), "cache": _f(1, 8, 6), "start": _i(4), "w3": _f(4, 12),
+        "lengths": np.array([2], np.int32), "g": _f(4), "wide": _f(2, 16),
+        "packed": np.arange(32, dtype=np.uint8).reshape(4, 1, 8), "scales": _f(4, 1),
+    }  # fmt: skip
+    outputs = ["keys", "values", "state", "carry", "present", "f", "b"]
+    imports = [helper.make_opsetid("com.microsoft", 1)]
+    return _model(nodes, [_x(1, 3, 4)], outputs, constants, 27, opset_imports=imports)
+
+
 def all_seeds() -> dict[str, onnx.ModelProto]:
     """Every seed model by name."""
-    makers = (convolutional, shapes, old, structured, recurrent, resampling)
+    makers = (convolutional, shapes, old, structured, recurrent, resampling, decoding)
     return {maker.__name__: maker() for maker in makers}

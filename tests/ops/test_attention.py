@@ -183,13 +183,29 @@ def test_types_that_differ() -> None:
     close(y, attention(q, k, v))
 
 
-def test_nothing_to_do() -> None:
-    def zeros(*shape: int) -> Array:
-        return np.zeros(shape, np.float32)
+@pytest.mark.parametrize("queries", [3, 40])
+def test_nothing_to_do(queries: int) -> None:
+    def ones(*shape: int) -> Array:
+        return np.ones(shape, np.float32)
 
-    assert run("Attention", [zeros(0, 2, 3, 4), zeros(0, 2, 5, 4), zeros(0, 2, 5, 4)]).size == 0
-    got = run("Attention", [zeros(1, 2, 3, 4) + 1, zeros(1, 2, 0, 4), zeros(1, 2, 0, 6)])
-    np.testing.assert_array_equal(got, zeros(1, 2, 3, 6))
+    def shapes(b: int, h: int, n: int, m: int, d: int, e: int) -> list[Array]:
+        arrays = [ones(b, h, n, d), ones(b, h, m, d), ones(b, h, m, e)]
+        results = run("Attention", arrays, outputs=4, qk_matmul_output_mode=3)
+        assert [r.shape for r in results] == [
+            (b, h, n, e),
+            (b, h, m, d),
+            (b, h, m, e),
+            (b, h, n, m),
+        ]
+        return results
+
+    n = queries
+    shapes(0, 2, n, 5, 4, 4)
+    shapes(1, 0, n, 5, 4, 4)
+    shapes(1, 2, 0, 5, 4, 4)
+    np.testing.assert_array_equal(shapes(1, 2, n, 0, 4, 6)[0], np.zeros((1, 2, n, 6)))
+    np.testing.assert_allclose(shapes(1, 2, n, 5, 4, 0)[3], np.full((1, 2, n, 5), 0.2), rtol=1e-6)
+    np.testing.assert_allclose(shapes(1, 2, n, 5, 0, 6)[0], np.ones((1, 2, n, 6)), rtol=1e-6)
 
 
 def test_errors() -> None:
