@@ -104,6 +104,7 @@ typename Attention<T>::Keys Attention<T>::visible(const AttentionArrays<T>& arra
     position = arrays.lengths[batch] - p_.shapes.queries + query;
     result.end = arrays.lengths[batch];
   }
+  if (p_.has_positions) position = arrays.positions[batch] + query;
   if (p_.mask != AttentionProblem::Mask::kNone) result.end = std::min(result.end, p_.mask_keys);
   // A bound past every key is none, so that nothing overflows.
   if (p_.left >= 0 && p_.left < keys + p_.shapes.queries)

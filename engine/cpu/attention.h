@@ -22,7 +22,8 @@ struct AttentionProblem {
   // side whose bound is negative.
   std::int64_t left = -1, right = -1;
   std::int64_t offset = 0;
-  bool has_lengths = false;  // of the keys of each batch; the queries are then the last ones
+  bool has_lengths = false;    // of the keys of each batch; the queries are then the last ones,
+  bool has_positions = false;  // or stand from these positions on
   enum class Mask : std::uint8_t { kNone, kBool, kAdd } mask = Mask::kNone;
   std::array<std::int64_t, 3> mask_strides = {};  // batch, query head, query; keys are adjacent
   std::int64_t mask_keys = 0;                     // keys past these are masked
@@ -35,8 +36,9 @@ struct AttentionArrays {
   const T* q = nullptr;
   const T* k = nullptr;
   const T* v = nullptr;
-  const void* mask = nullptr;             // of bool, or of T
-  const std::int64_t* lengths = nullptr;  // one for each batch, in [0, keys]
+  const void* mask = nullptr;               // of bool, or of T
+  const std::int64_t* lengths = nullptr;    // one for each batch, in [0, keys]
+  const std::int64_t* positions = nullptr;  // of the first query of each batch
   T* y = nullptr;
   T* shown = nullptr;  // dense [batches][q_heads][queries][keys]
 };

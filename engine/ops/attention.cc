@@ -168,13 +168,13 @@ class AttentionStep {
   void run(const RunContext& run) const {
     T* const scratch = reinterpret_cast<T*>(run.scratch);
     const auto arrays = staging_.open(run, scratch);
-    AttentionArrays<T> given{arrays.in[kQ],
-                             arrays.in[kK],
-                             arrays.in[kV],
-                             nullptr,
-                             problem_.has_lengths ? lengths(run) : nullptr,
-                             arrays.out[kY],
-                             arrays.out[kScores]};
+    AttentionArrays<T> given;
+    given.q = arrays.in[kQ];
+    given.k = arrays.in[kK];
+    given.v = arrays.in[kV];
+    if (problem_.has_lengths) given.lengths = lengths(run);
+    given.y = arrays.out[kY];
+    given.shown = arrays.out[kScores];
     if (is_bool_) {
       given.mask = run.in<bool>(kMask);
     } else if (problem_.mask == AttentionProblem::Mask::kAdd) {
