@@ -360,14 +360,23 @@ def test_old_opset(case: Case, symbolic: bool) -> None:
             np.testing.assert_allclose(results[name], expected, rtol=tolerance, atol=tolerance)
 
 
-def test_dropout_in_training_is_refused() -> None:
-    """A random mask is not inference; the message says so, at load or at run."""
-    x = f(2, 3)
-    node = helper.make_node("Dropout", ["x", "", "t"], ["y"], name="drop")
-    model = lw.load(make_model([node], {"x": x, "t": np.array(True)}, ["y"]))
-    np.testing.assert_array_equal(model.run({"x": x, "t": np.array(False)})["y"], x)
-    with pytest.raises(lw.UnsupportedError, match=r"'drop' \(Dropout\): training"):
-        model.run({"x": x, "t": np.array(True)})
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_dropout_in_training_draws_a_mask(dtype: str) -> None:
+    x, ratio = f(40, 25).astype(dtype), np.array(0.25, np.float32)
+    given = {"x": x, "r": ratio, "t": np.array(True)}
+    node = helper.make_node("Dropout", ["x", "r", "t"], ["y", "mask"], name="drop", seed=7)
+    model = lw.load(make_model([node], given, ["y", "mask"]))
+    y, mask = model.run(given).values()
+    np.testing.assert_array_equal(mask, np.random.RandomState(7).uniform(size=x.shape) >= 0.25)
+    np.testing.assert_allclose(y, np.where(mask, x / np.float64(0.75), 0), rtol=1e-3)
+    y, mask = model.run({**given, "t": np.array(False)}).values()
+    np.testing.assert_array_equal(y, x)
+    assert mask.all()
+    with pytest.raises(lw.ModelError, match=r"'drop' \(Dropout\): the ratio is 1"):
+        model.run({**given, "r": np.array(1, np.float32)})
+    node.attribute.clear()
+    free = lw.load(make_model([node], given, ["y", "mask"]))
+    assert (free.run(given)["mask"] != free.run(given)["mask"]).any()
 
 
 def test_scan_of_opset_8_takes_each_sample_by_itself() -> None:
