@@ -13,8 +13,12 @@ Tensor numbers_of(Shape shape) {
 }
 
 ValueInfo value(const Tensor& tensor, Layout layout, bool constant) {
-  return {tensor.dtype(), tensor.shape(), layout,
-          constant ? std::make_shared<const Tensor>(tensor) : nullptr};
+  ValueInfo info;
+  info.dtype = tensor.dtype();
+  info.shape = tensor.shape();
+  info.layout = layout;
+  if (constant) info.content = std::make_shared<const Tensor>(tensor);
+  return info;
 }
 
 }  // namespace
