@@ -7,15 +7,17 @@ google-benchmark: --benchmark_filter=REGEX chooses, --benchmark_out=FILE keeps r
 from __future__ import annotations
 
 import argparse
+import importlib
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 try:
-    import google_benchmark
+    google_benchmark: Any = importlib.import_module("google_benchmark")
 except ImportError:
     sys.exit("bench.kernels: google-benchmark is missing: pip install '.[bench]'")
 
@@ -29,7 +31,7 @@ from .shapes import FOLDER, Shape, losses, read
 
 # A layer refused for its cost alone could run: the word of cpu/conv/select.cc.
 SLOWER = "slower here"
-# Runs are timed one by one; a peak is measured before and after each turn.
+# Seconds by layer and algorithm.
 Times = dict[str, dict[str, float]]
 
 
@@ -75,34 +77,43 @@ def layers(shape: Shape, args: argparse.Namespace) -> dict[str, _work.Layer]:
     return {chosen.algorithm: chosen} | {name: make(name) for name in others}
 
 
-def timed(
-    run: Callable[[], None],
-    flops: float,
-    bytes_: float,
-    isa: str,
-    threads: int,
-    note: Callable[[float], None],
-) -> Callable[[Any], None]:
-    """A benchmark of `run` that counts FLOP/s, their share of the peak, and bytes per second."""
+@dataclass(frozen=True)
+class Timed:
+    """One benchmark: FLOP/s, their share of the peak measured around the turn, bytes per second."""
 
-    def benchmark(state: Any) -> None:
-        best = _work.peak(isa)
-        run()
+    name: str
+    run: Callable[[], None]
+    flops: float
+    bytes: float
+    isa: str
+    threads: int = 1
+    prepare: Callable[[], None] = lambda: None
+    note: Callable[[float], None] = lambda _: None
+
+    def __call__(self, state: Any) -> None:
+        """The function that google-benchmark calls."""
+        best = _work.peak(self.isa)
+        self.run()
         seconds = []
         while state:
+            self.prepare()
             start = time.perf_counter()
-            run()
+            self.run()
             seconds.append(time.perf_counter() - start)
-        best = max(best, _work.peak(isa))
+            state.set_iteration_time(seconds[-1])
+        best = max(best, _work.peak(self.isa))
         typical = statistics.median(seconds)
-        note(typical)
-        if flops:
-            state.counters["GFLOP/s"] = flops / typical / 1e9
-            state.counters["%peak"] = 100 * flops / typical / (best * threads)
-        if bytes_:
-            state.counters["GB/s"] = bytes_ / typical / 1e9
+        self.note(typical)
+        if self.flops:
+            state.counters["GFLOP/s"] = self.flops / typical / 1e9
+            state.counters["%peak"] = 100 * self.flops / typical / (best * self.threads)
+        if self.bytes:
+            state.counters["GB/s"] = self.bytes / typical / 1e9
 
-    return benchmark
+    def register(self) -> None:
+        """Adds it to the run."""
+        options = google_benchmark.option.use_manual_time()(self.__call__)
+        google_benchmark.register(options, name=self.name)
 
 
 def register_layers(args: argparse.Namespace) -> tuple[Times, dict[str, str]]:
@@ -121,10 +132,16 @@ def register_layers(args: argparse.Namespace) -> tuple[Times, dict[str, str]]:
                     times[name] = min(value, times.get(name, value))
 
                 mark = " (taken)" if name == picks[label] else ""
-                google_benchmark.register(
-                    timed(layer.run, layer.flops, 0, args.isa, args.threads, note),
-                    name=f"{label}/{name}{mark}",
-                )
+                Timed(
+                    f"{label}/{name}{mark}",
+                    layer.run,
+                    layer.flops,
+                    0,
+                    args.isa,
+                    args.threads,
+                    layer.cool,
+                    note,
+                ).register()
     return seconds, picks
 
 
@@ -134,10 +151,8 @@ def register_kernels(args: argparse.Namespace) -> None:
         if isa != args.isa:
             continue
         for work in _work.works(kernel, isa):
-            google_benchmark.register(
-                timed(work.run, work.flops, work.bytes, isa, 1, lambda _: None),
-                name=f"{kernel}/{isa}/{work.name}",
-            )
+            name = f"{kernel}/{isa}/{work.name}"
+            Timed(name, work.run, work.flops, work.bytes, isa).register()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -151,7 +166,8 @@ def main(arguments: Sequence[str]) -> int:
         register_kernels(args)
     # Turns alternate, so that a change of clock meets all candidates.
     turns = ["--benchmark_enable_random_interleaving=true", "--benchmark_repetitions=5"]
-    google_benchmark.initialize(["bench.kernels", *(turns if args.check else []), *rest])
+    brief = "--benchmark_min_time=0.1s"
+    google_benchmark.initialize(["bench.kernels", brief, *(turns if args.check else []), *rest])
     google_benchmark.add_custom_context("cpu", machine.cpu_name())
     google_benchmark.run_benchmarks()
     lost = losses({k: v for k, v in seconds.items() if picks[k] in v}, picks)

@@ -27,6 +27,8 @@ class Layer {
   Layer& operator=(const Layer&) = delete;
 
   void run() const;
+  // Leaves the caches as a network does: the input read last, the weights long ago.
+  void cool() const;
   double flops() const { return flops_; }
   const std::string& algorithm() const { return step_.algorithm; }
   // Algorithms that were not taken, with the reasons.
@@ -47,6 +49,7 @@ class Layer {
   std::string force_;
   int threads_;
   Cache cache_;
+  Isa isa_;
   Tensor x_, w_, bias_, y_;
   Step step_;
   AlignedBytes scratch_;

@@ -64,6 +64,7 @@ NB_MODULE(_work, m) {
           nb::kw_only(), "channels"_a, "size"_a, "outputs"_a, "kernel"_a, "stride"_a, "pad"_a,
           "group"_a, "batch"_a, "isa"_a, "threads"_a, "force"_a)
       .def("run", &Layer::run)
+      .def("cool", &Layer::cool)
       .def_prop_ro("flops", &Layer::flops)
       .def_prop_ro("algorithm", &Layer::algorithm)
       .def_prop_ro("refused", &Layer::refused);
