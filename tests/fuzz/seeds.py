@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.fuzz.seeds_values import classical, containers, texts
+
 Array = np.ndarray[Any, Any]
 Node = helper.make_node
 
@@ -224,5 +226,8 @@ def decoding() -> onnx.ModelProto:
 
 def all_seeds() -> dict[str, onnx.ModelProto]:
     """Every seed model by name."""
-    makers = (convolutional, shapes, old, structured, recurrent, resampling, decoding)
+    makers = (
+        convolutional, shapes, old, structured, recurrent, resampling, decoding,
+        containers, texts, classical,
+    )  # fmt: skip
     return {maker.__name__: maker() for maker in makers}
