@@ -19,9 +19,25 @@ To converted(From x) {
   }
 }
 
+// The vectors' conversion where there is one, else null.
 template <class To, class From>
-void convert(const From* from, To* to, std::int64_t n, int threads) {
+kernels::HalvesRun kernel_of(const kernels::Halves& halves) {
+  if constexpr (std::is_same_v<To, float> && std::is_same_v<From, Float16>)
+    return halves.half_to_float;
+  if constexpr (std::is_same_v<To, float> && std::is_same_v<From, BFloat16>)
+    return halves.bfloat_to_float;
+  if constexpr (std::is_same_v<To, Float16> && std::is_same_v<From, float>)
+    return halves.float_to_half;
+  if constexpr (std::is_same_v<To, BFloat16> && std::is_same_v<From, float>)
+    return halves.float_to_bfloat;
+  return nullptr;
+}
+
+template <class To, class From>
+void convert(const kernels::Halves& halves, const From* from, To* to, std::int64_t n, int threads) {
+  const kernels::HalvesRun kernel = kernel_of<To, From>(halves);
   parallel_for(threads, n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    if (kernel != nullptr) return kernel(from + begin, to + begin, end - begin);
     for (std::int64_t i = begin; i < end; ++i) to[i] = converted<To>(from[i]);
   });
 }
@@ -30,7 +46,8 @@ void convert(const From* from, To* to, std::int64_t n, int threads) {
 
 template <class T>
 Staging<T>::Staging(const LowerContext& c, std::initializer_list<int> inputs,
-                    std::initializer_list<int> outputs) {
+                    std::initializer_list<int> outputs)
+    : halves_(&kernels::halves(c.isa())) {
   for (int i : inputs) {
     if (c.has_input(i)) inputs_.push_back(place(i, c.input(i)));
   }
@@ -59,7 +76,7 @@ typename Staging<T>::Arrays Staging<T>::open(const RunContext& run, T* scratch) 
     }
     T* const to = scratch + operand.at;
     visit_scalar(operand.dtype, [&]<class From>(std::type_identity<From>) {
-      convert(run.in<From>(operand.index), to, operand.count, run.threads);
+      convert(*halves_, run.in<From>(operand.index), to, operand.count, run.threads);
     });
     arrays.in[i] = to;
   }
@@ -77,7 +94,7 @@ void Staging<T>::close(const RunContext& run, const Arrays& arrays) const {
     const T* const from = arrays.out[static_cast<std::size_t>(operand.index)];
     visit_scalar(operand.dtype, [&]<class To>(std::type_identity<To>) {
       if constexpr (!std::is_same_v<To, bool>)
-        convert(from, run.out<To>(operand.index), operand.count, run.threads);
+        convert(*halves_, from, run.out<To>(operand.index), operand.count, run.threads);
     });
   }
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/graph/op.h"
+#include "engine/kernels/convert/convert.h"
 
 namespace lanewise {
 
@@ -39,6 +40,7 @@ class Staging {
   };
   Operand place(int index, const ValueInfo& info);
 
+  const kernels::Halves* halves_;
   std::vector<Operand> inputs_, outputs_;
   std::int64_t elements_ = 0;
 };

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/base/error.h"
+#include "engine/kernels/convert/convert.h"
 #include "engine/ops/cast_text.h"
 #include "engine/ops/eltwise.h"
 #include "engine/ops/small_types.h"
@@ -89,6 +90,17 @@ DType target(const OpContext& c) {
 
 void infer_cast(InferContext& c) { infer_to(c, target(c)); }
 void infer_cast_like(InferContext& c) { infer_to(c, c.dtype(1)); }
+
+// The conversion by vectors where there is one.
+Convert find_kernel(Isa isa, DType from, DType to) {
+  const kernels::Halves& kernel = kernels::halves(isa);
+  constexpr DType kWide = DType::kFloat32;
+  if (from == DType::kFloat16 && to == kWide) return kernel.half_to_float;
+  if (from == kWide && to == DType::kFloat16) return kernel.float_to_half;
+  if (from == DType::kBFloat16 && to == kWide) return kernel.bfloat_to_float;
+  if (from == kWide && to == DType::kBFloat16) return kernel.float_to_bfloat;
+  return nullptr;
+}
 
 Step plain_cast(Convert f, DType from, DType to, std::int64_t n) {
   Step step;
@@ -176,7 +188,10 @@ Step lower_cast(LowerContext& c) {
   }
   if (from == DType::kString) return from_text(to, n, c.node().name);
   if (to == DType::kString) return to_text(from, n);
-  if (!is_small(from) && !is_small(to)) return plain_cast(find_convert(from, to), from, to, n);
+  if (!is_small(from) && !is_small(to)) {
+    const Convert kernel = find_kernel(c.isa(), from, to);
+    return plain_cast(kernel != nullptr ? kernel : find_convert(from, to), from, to, n);
+  }
   const std::string_view mode = c.attr_string("round_mode");
   const SmallRounding rounding{c.attr_int("saturate") != 0, mode == "up", mode == "nearest"};
   return small_cast(from, to, n, rounding);

@@ -58,7 +58,7 @@ class Modifier {
   void run(const RunContext& run, T* values) const {
     if (!present()) return;
     Tensor given = Tensor::allocate(dtype_, shape_);
-    convert(values, given.elements(), [&]<class P>(std::type_identity<P>, std::int64_t i) {
+    each(given.elements(), [&]<class P>(std::type_identity<P>, std::int64_t i) {
       given.mutable_as<P>()[i] = static_cast<P>(static_cast<Middle<P>>(values[i]));
     });
     const std::vector<Tensor> results = body_->call(run, {given});
@@ -69,7 +69,7 @@ class Modifier {
                        " as it takes, found " + std::string(dtype_name(result.dtype())) + " " +
                        result.shape().str());
     }
-    convert(values, given.elements(), [&]<class P>(std::type_identity<P>, std::int64_t i) {
+    each(given.elements(), [&]<class P>(std::type_identity<P>, std::int64_t i) {
       values[i] = static_cast<T>(static_cast<Middle<P>>(result.as<P>()[i]));
     });
   }
@@ -80,7 +80,7 @@ class Modifier {
   using Middle = std::conditional_t<std::is_same_v<P, double>, double, float>;
 
   template <class F>
-  void convert(T*, std::int64_t n, F f) const {
+  void each(std::int64_t n, F f) const {
     visit_scalar(dtype_, [&]<class P>(std::type_identity<P> type) {
       if constexpr (!std::is_integral_v<P>) {
         for (std::int64_t i = 0; i < n; ++i) f(type, i);
