@@ -150,6 +150,8 @@ def _checked_form(where: str, form: Any, output: int) -> _RawForm:
         raise ModelError(
             f"{where}infer gave {form!r} for output {output}, expected (type, shape): {error}"
         ) from error
+    if any(size >= 2**63 for size in sizes):
+        raise ModelError(f"{where}infer gave a size beyond 63 bits for output {output}")
     if any(size is not None and size < 0 for size in shape):
         raise ModelError(
             f"{where}infer gave the negative size in {tuple(shape)} for output {output}; "

@@ -153,6 +153,7 @@ def test_exceptions_reach_the_caller_as_they_are() -> None:
         ([("no type", [2])], r"expected \(type, shape\)"),
         ([("float32", ["a"])], r"expected \(type, shape\)"),
         ([("float32", [-2])], "negative size"),
+        ([("float32", [2**70])], "beyond 63 bits"),
         ([("float32", 3)], r"expected \(type, shape\)"),
     ],
 )

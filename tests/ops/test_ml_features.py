@@ -203,3 +203,30 @@ def test_dict_vectorizer() -> None:
     )
     named = load([words], {"m": mapping(INT64, tensor(STRING))}, {"y": tensor(STRING)})
     assert named({2: "two"}).tolist() == ["", "two"]
+
+
+def cast_map(value: int, to: int, **attributes: Any) -> lw.Model:
+    node = helper.make_node("CastMap", ["m"], ["y"], domain="ai.onnx.ml", name="c", **attributes)
+    return load([node], {"m": mapping(INT64, tensor(value))}, {"y": tensor(to)})
+
+
+def test_cast_map() -> None:
+    floats = {7: 1.5, -2: 3.0, 4: -0.25}
+    assert cast_map(FLOAT, FLOAT)(floats).tolist() == [[3.0, -0.25, 1.5]]
+    assert cast_map(FLOAT, INT64, cast_to="TO_INT64")(floats).tolist() == [[3, 0, 1]]
+    assert cast_map(FLOAT, STRING, cast_to="TO_STRING")(floats).tolist() == [["3", "-0.25", "1.5"]]
+    texts_of = {1: "2.5", 3: "-4"}
+    assert cast_map(STRING, FLOAT)(texts_of).tolist() == [[2.5, -4.0]]
+    sparse = cast_map(STRING, STRING, cast_to="TO_STRING", map_form="SPARSE", max_map=5)
+    assert sparse(texts_of).tolist() == [["", "2.5", "", "-4", ""]]
+    with pytest.raises(lw.ModelError, match=r"'c' .*key 9 is outside the 5 columns"):
+        sparse({9: "x"})
+    for text in ("x", "1 2", ""):
+        with pytest.raises(lw.ModelError, match="is no number"):
+            cast_map(STRING, FLOAT)({1: text})
+    with pytest.raises(lw.ModelError, match="expected TO_FLOAT, TO_INT64"):
+        cast_map(FLOAT, FLOAT, cast_to="TO_MAP")
+    with pytest.raises(lw.ModelError, match="expected DENSE or SPARSE"):
+        cast_map(FLOAT, FLOAT, map_form="THIN")
+    with pytest.raises(lw.ModelError, match="'max_map' is 0"):
+        cast_map(FLOAT, FLOAT, map_form="SPARSE", max_map=0)
