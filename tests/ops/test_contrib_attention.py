@@ -107,3 +107,22 @@ def test_errors() -> None:
         model = model_of("MultiHeadAttention", list(inputs), 1, (), num_heads=heads)
         with pytest.raises(lw.ModelError, match=match):
             lw.load(model).run({f"x{i}": a for i, a in enumerate(inputs) if a is not None})
+
+
+@pytest.mark.parametrize("op", ["MultiHeadAttention", "SkipLayerNormalization", "FusedMatMul"])
+def test_half_precision_rounds_once(op: str) -> None:
+    rng = np.random.default_rng(7)
+    x = [normal(rng, B, 24, 24).astype(np.float16) for _ in range(3)]
+    inputs: list[Array] = x[:2] if op == "FusedMatMul" else x
+    if op == "SkipLayerNormalization":
+        inputs[2] = normal(rng, 24).astype(np.float16)
+    options: Any = {"num_heads": N} if op == "MultiHeadAttention" else {}
+
+    def run(dtype: Any) -> Array:
+        given = [a.astype(dtype) for a in inputs]
+        model = model_of(op, given, 1, (), **options)
+        y: Array = lw.load(model).run({f"x{i}": a for i, a in enumerate(given)})["y0"]
+        assert y.dtype == dtype
+        return y
+
+    np.testing.assert_array_equal(run(np.float16), run(np.float32).astype(np.float16))
