@@ -105,8 +105,7 @@ def pack(name: str, value: object) -> tuple[str, Any, int]:
     array = _as_array(value, name)
     code = code_of(array.dtype, name)
     if code == _STRING:
-        texts = [_text(item, name) for item in array.ravel().tolist()]
-        return name, (texts, array.shape), code
+        return name, (_texts(array, name), array.shape), code
     if not array.flags.c_contiguous:
         array = np.ascontiguousarray(array)
     if not array.dtype.isnative:
@@ -118,12 +117,27 @@ def pack(name: str, value: object) -> tuple[str, Any, int]:
     return name, array, code
 
 
+def _texts(array: Array, name: str) -> list[str]:
+    """The elements of a string array; bytes are taken as UTF-8."""
+    try:
+        texts = [_text(item, name) for item in array.ravel().tolist()]
+        "".join(texts).encode()  # half of a surrogate pair is no text
+    except UnicodeError as error:
+        raise InputError(
+            f"input '{name}': an element is not UTF-8 text ({error}); decode it first",
+            name,
+            "UTF-8 text",
+            "other bytes",
+        ) from error
+    return texts
+
+
 def _text(item: object, name: str) -> str:
     """One element of a string array."""
     if isinstance(item, str):
         return item
     if isinstance(item, bytes):
-        return item.decode("utf-8", errors="surrogateescape")
+        return item.decode()
     raise InputError(
         f"input '{name}': an array of objects must hold str, found {type(item).__name__}; "
         "convert it with .astype",

@@ -87,7 +87,7 @@ def _known_sizes(
 
 def _concrete(info: TensorInfo, batch: int, sizes: Mapping[str, int]) -> Shape:
     """The input's shape with its open dimensions filled in."""
-    if "(" in info.dtype:
+    if not info.is_tensor:
         raise InputError(
             f"input '{info.name}' is a {info.dtype}, which cannot be made up; give its value",
             info.name,

@@ -37,6 +37,11 @@ class TensorInfo:
     shape: tuple[int | str | None, ...] | None
     optional: bool = False
 
+    @property
+    def is_tensor(self) -> bool:
+        """Whether it is a tensor, and no sequence, optional or map."""
+        return "(" not in self.dtype
+
 
 def _info(raw: _core.RawInfo) -> TensorInfo:
     name, code, shape, optional, holds = raw

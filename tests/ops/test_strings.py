@@ -232,3 +232,11 @@ def test_tfidf_edges_and_faults() -> None:
         fails("TfIdfVectorizer", [x], match, **{**given, **changes})
     fails("TfIdfVectorizer", [texts("a")], "'pool_strings' has no entry", **given)
     fails("TfIdfVectorizer", [x.astype(np.float32)], "must be of int32, int64", **given)
+
+
+def test_inputs_that_are_no_text() -> None:
+    for x in (np.array([b"\xff"]), texts("a", "\udcff")):
+        with pytest.raises(lw.InputError, match="input 'x0': an element is not UTF-8 text"):
+            run("StringSplit", [x.astype(object)], outputs=2)
+    y, _ = run("StringSplit", [texts("é".encode())], outputs=2)
+    assert y.tolist() == [["é"]]

@@ -168,7 +168,7 @@ def _broken(path: Path, error: Exception) -> InputError:
 
 def _typed(array: Array, info: TensorInfo) -> tuple[Array, str]:
     """The array in the input's type where no more than float precision is lost, and a note."""
-    if "(" in info.dtype:
+    if not info.is_tensor:
         raise _misfit(info.name, info.dtype, "an array", "run the model from Python instead")
     if info.dtype in ("undefined", "string"):
         return array, ""

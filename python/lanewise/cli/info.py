@@ -82,7 +82,8 @@ def show(facts: dict[str, Any]) -> None:
     for heading in ("inputs", "outputs"):
         tensors = output.table((heading, "type", "shape"))
         for tensor in facts[heading]:
-            cells = (tensor["name"], tensor["dtype"], shape_text(tensor["shape"]))
+            shape = "" if "(" in tensor["dtype"] else shape_text(tensor["shape"])
+            cells = (tensor["name"], tensor["dtype"], shape)
             tensors.add_row(*map(output.cell, cells))
         output.say()
         output.show(tensors)
