@@ -23,6 +23,7 @@ struct ValueInfo {
   Shape shape;
   Layout layout = Layout::kPlain;
   std::shared_ptr<const Tensor> content;  // null unless known while planning; always kPlain
+  Embedding embedding = {};  // none unless the operator takes such values (Pitched in op.h)
 
   bool present() const { return dtype != DType::kUndefined; }
 };

@@ -54,6 +54,13 @@ struct Node {
   }
 };
 
+// Where a channels-last value lies inside another one, as the inputs of Concat may: its pixels are
+// `pitch` elements apart, and it begins `offset` elements into each pixel of `within`.
+struct Embedding {
+  ValueId within = kNoValue;
+  std::int64_t offset = 0, pitch = 0;
+};
+
 // Facts about a value. Before shapes are known, `shape` may hold kUnknown dimensions and
 // `ranked` tells whether even the rank is known.
 struct Value {
@@ -63,6 +70,7 @@ struct Value {
   Shape shape;
   bool ranked = false;
   Layout layout = Layout::kPlain;
+  Embedding embedding;
   std::vector<std::string> dim_names;  // symbolic names of graph inputs' dimensions, "" where none
   std::shared_ptr<const Tensor> constant;  // content, when known
 };

@@ -45,6 +45,13 @@ enum class LayoutRule : std::uint8_t {
               // lower rank are row-major (layout.h gives strides for broadcasting)
 };
 
+// Values whose pixels lie apart: inputs (bit i) that a node can read, whether it can write output
+// 0.
+struct Pitched {
+  std::uint32_t inputs = 0;
+  bool output = false;
+};
+
 struct OpDef {
   std::string_view domain = {};  // "" is ai.onnx
   std::string_view name = {};
@@ -64,6 +71,9 @@ struct OpDef {
   // Bit i: output 0 may share the memory of input i when that input is not read afterwards and
   // has as many bytes. An element is then read before the same element is written.
   std::uint32_t inplace = 0;
+  // What a node of this operator does with values that lie inside others (Embedding in graph.h):
+  // null means nothing, and such values are then not made.
+  Pitched (*pitched)(const Node&) = nullptr;
   // Output 0 is the bytes of input 0 under another shape: no step is needed.
   bool view = false;
   // Reads the shape of input 0 and not its content (Shape, Size): folds before any data is there.

@@ -32,23 +32,39 @@ void infer_concat(InferContext& c) {
   c.set_output(0, c.dtype(0), out);
 }
 
+// Strides of a value that may lie inside another one: its pixels are as far apart as those.
+std::vector<std::int64_t> strides_of(const ValueInfo& value) {
+  Shape room = value.shape;
+  if (value.embedding.within != kNoValue) room[1] = value.embedding.pitch;
+  return layout_strides(room, value.layout);
+}
+
 Step lower_concat(LowerContext& c) {
-  const std::vector<std::int64_t> out = layout_strides(c.out_shape(0), c.out_layout(0));
+  const std::vector<std::int64_t> out = strides_of(c.output(0));
   const int axis = c.attr_axis(c.out_shape(0).rank());
-  std::vector<std::pair<StridedCopy, std::int64_t>> parts;  // with the offset in the output
+  struct Part {
+    int input;
+    std::int64_t offset;  // in the output
+    StridedCopy copy;
+  };
+  std::vector<Part> parts;
   std::int64_t position = 0;
   for (int i = 0; i < c.num_inputs(); ++i) {
     const Shape& shape = c.shape(i);
-    parts.emplace_back(
-        StridedCopy(box(shape, layout_strides(shape, c.layout(i)), out), c.dtype(0), c.isa()),
-        position * out[static_cast<std::size_t>(axis)]);
+    // An input that lies in the output already was written there by its own step.
+    const Embedding& lies = c.input(i).embedding;
+    if (lies.within != c.node().outputs[0] || lies.offset != position) {
+      parts.push_back({i, position * out[static_cast<std::size_t>(axis)],
+                       StridedCopy(box(shape, strides_of(c.input(i)), out), c.dtype(0), c.isa())});
+    }
     position += shape[axis];
   }
   Step step;
-  step.algorithm = parts[0].first.algorithm();
+  step.algorithm = parts.empty() ? "in place" : parts[0].copy.algorithm();
   step.run = [parts = std::move(parts)](const RunContext& run) {
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-      parts[i].first.run(run.inputs[i], 0, run.outputs[0], parts[i].second, run.threads);
+    for (const Part& part : parts) {
+      part.copy.run(run.inputs[static_cast<std::size_t>(part.input)], 0, run.outputs[0],
+                    part.offset, run.threads);
     }
   };
   return step;
@@ -154,6 +170,7 @@ constexpr OpDef kOps[] = {
      .infer = infer_concat,
      .lower = lower_concat,
      .layout = LayoutRule::kFollow,
+     .pitched = [](const Node&) { return Pitched{.inputs = ~0u, .output = true}; },
      .any_float = true,
      .flops = no_flops},
     {.name = "Split",

@@ -73,12 +73,22 @@ ConvProblem problem_of(const LowerContext& c) {
   p.dilation = spatial(window.dilation, 1);
   p.pad = spatial(window.pad_begin, 0);
   p.pad_end = spatial(window.pad_end, 0);
+  p.in_pitch = c.input(0).embedding.pitch;
+  p.out_pitch = c.output(0).embedding.pitch;
+  if (c.has_input(3)) p.residual_pitch = c.input(3).embedding.pitch;
   if (fused(c)) {
     p.activation = *find_activation(c.attr_string("activation"));
     p.alpha = c.attr_float("activation_alpha");
     p.beta = c.attr_float("activation_beta");
   }
   return p;
+}
+
+// Convolutions in groups are written for dense pixels.
+Pitched pitched(const Node& node) {
+  const auto* group = node.attribute<std::int64_t>("group");
+  if (group != nullptr && *group != 1) return {};
+  return {.inputs = 0b1001, .output = true};
 }
 
 Step lower(LowerContext& c) {
@@ -124,6 +134,7 @@ constexpr OpDef kOps[] = {
      .infer = infer_conv,
      .lower = lower,
      .layout = LayoutRule::kChannels,
+     .pitched = pitched,
      .flops = conv_flops},
     {.domain = "lanewise",
      .name = "FusedConv",
@@ -136,6 +147,7 @@ constexpr OpDef kOps[] = {
      .layout = LayoutRule::kChannels,
      .channels_inputs = 0b1001,
      .inplace = 0b1000,
+     .pitched = pitched,
      .flops = conv_flops},
 };
 

@@ -33,6 +33,9 @@ void fuse_epilogues(Graph& graph);
 // Decides where activations are channels-last, and inserts lanewise:ToLayout where that changes.
 void assign_layouts(Graph& graph);
 
+// Lets steps write the inputs of a Concat along the channels where its result has them.
+void embed_concats(Graph& graph);
+
 // Drops nodes whose results nobody reads.
 void remove_dead(Graph& graph);
 

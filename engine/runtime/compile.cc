@@ -56,6 +56,13 @@ class Compiler {
     int first = -1, last = -1;  // steps, for arena roots
     std::size_t bytes = 0;
     bool is_result = false;
+    bool shared = false;  // other values lie inside the one whose memory this is
+  };
+
+  // Where a value begins: itself, or the outermost value that it lies in.
+  struct Spot {
+    ValueId value = kNoValue;
+    std::size_t offset = 0;  // bytes
   };
 
   void specialize(const std::vector<ValueId>& results);
@@ -68,6 +75,7 @@ class Compiler {
   void mark_results();
   ValueInfo info(ValueId id) const;
   int root_of(ValueId id) const { return roots_of_[static_cast<std::size_t>(id)]; }
+  Spot spot_of(ValueId id) const;
   int source_root(ValueId id);
   void touch(ValueId id, int step);
 
@@ -120,12 +128,24 @@ void Compiler::rewrite() {
     fuse_epilogues(graph_);
   }
   assign_layouts(graph_);
+  if (options_.fuse) embed_concats(graph_);
 }
 
 ValueInfo Compiler::info(ValueId id) const {
   if (id == kNoValue) return {};
   const Value& value = graph_.value(id);
-  return {value.dtype, value.shape, value.layout, value.constant};
+  return {value.dtype, value.shape, value.layout, value.constant, value.embedding};
+}
+
+Compiler::Spot Compiler::spot_of(ValueId id) const {
+  const std::size_t element = dtype_size(graph_.value(id).dtype);
+  Spot spot{id, 0};
+  for (const Embedding* e = &graph_.value(id).embedding; e->within != kNoValue;
+       e = &graph_.value(spot.value).embedding) {
+    spot.offset += static_cast<std::size_t>(e->offset) * element;
+    spot.value = e->within;
+  }
+  return spot;
 }
 
 // The memory of a value that no step of this segment makes: a constant, or one from before.
@@ -194,15 +214,24 @@ void Compiler::lower() {
     }
     for (ValueId id : node.outputs) {
       if (id == kNoValue) continue;
-      const Value& value = graph_.value(id);
+      const Spot spot = spot_of(id);
+      const int known = roots_of_[static_cast<std::size_t>(spot.value)];
+      if (known >= 0) {
+        roots_of_[static_cast<std::size_t>(id)] = known;
+        touch(id, step);
+        continue;
+      }
+      const Value& value = graph_.value(spot.value);
       Root root;
+      root.shared = spot.value != id;
       root.first = root.last = step;
       if (value.shape.known()) {
         root.bytes = static_cast<std::size_t>(checked_multiply(
             value.shape.elements(), static_cast<std::int64_t>(dtype_size(value.dtype))));
       }
       root.place.kind = Place::Kind::kArena;
-      roots_of_[static_cast<std::size_t>(id)] = static_cast<int>(roots_.size());
+      roots_of_[static_cast<std::size_t>(id)] = roots_of_[static_cast<std::size_t>(spot.value)] =
+          static_cast<int>(roots_.size());
       roots_.push_back(root);
     }
   }
@@ -242,14 +271,16 @@ bool Compiler::read_otherwise(const Node& node, std::size_t i) const {
 void Compiler::share_bytes(const Node& node, int step) {
   if (node.op->inplace == 0 || node.outputs[0] == kNoValue) return;
   const int out = root_of(node.outputs[0]);
-  if (roots_[static_cast<std::size_t>(out)].is_result) return;
+  const Root& made_root = roots_[static_cast<std::size_t>(out)];
+  if (made_root.is_result || made_root.shared) return;
   const Value& made = graph_.value(node.outputs[0]);
   for (std::size_t i = 0; i < node.inputs.size() && i < 32; ++i) {
     if ((node.op->inplace >> i & 1u) == 0 || node.inputs[i] == kNoValue) continue;
     const Value& value = graph_.value(node.inputs[i]);
     const int in = root_of(node.inputs[i]);
     Root& root = roots_[static_cast<std::size_t>(in)];
-    const bool ends = root.place.kind == Place::Kind::kArena && root.last == step && in != out;
+    const bool ends = root.place.kind == Place::Kind::kArena && root.last == step && in != out &&
+                      value.embedding.within == kNoValue;
     if (!ends || value.shape != made.shape || dtype_size(value.dtype) != dtype_size(made.dtype))
       continue;
     if (read_otherwise(node, i)) continue;
@@ -288,7 +319,10 @@ void Compiler::place() {
     BoundStep& bound = parts_.steps[static_cast<std::size_t>(step)];
     bound.scratch = {Place::Kind::kArena, buffers[values + static_cast<std::size_t>(step)].offset};
     const auto place_of = [&](ValueId id) {
-      return id == kNoValue ? Place{} : roots_[static_cast<std::size_t>(root_of(id))].place;
+      if (id == kNoValue) return Place{};
+      Place place = roots_[static_cast<std::size_t>(root_of(id))].place;
+      place.index += spot_of(id).offset;
+      return place;
     };
     for (ValueId id : node->inputs) bound.inputs.push_back(place_of(id));
     for (ValueId id : node->outputs) bound.outputs.push_back(place_of(id));

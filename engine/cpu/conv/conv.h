@@ -21,11 +21,16 @@ struct ConvProblem {
   std::int64_t batch = 0, channels = 0, outputs = 0, group = 1;
   Sizes in{1, 1, 1}, out{1, 1, 1}, kernel{1, 1, 1}, stride{1, 1, 1}, dilation{1, 1, 1};
   Sizes pad{0, 0, 0}, pad_end{0, 0, 0};
+  // Elements between pixels where the activations lie inside others; 0 means densely.
+  std::int64_t in_pitch = 0, out_pitch = 0, residual_pitch = 0;
   kernels::Activation activation = kernels::Activation::kNone;
   float alpha = 0.0f, beta = 0.0f;
 
   std::int64_t group_channels() const { return channels / group; }
   std::int64_t group_outputs() const { return outputs / group; }
+  std::int64_t in_step() const { return in_pitch != 0 ? in_pitch : channels; }
+  std::int64_t out_step() const { return out_pitch != 0 ? out_pitch : outputs; }
+  std::int64_t residual_step() const { return residual_pitch != 0 ? residual_pitch : outputs; }
   std::int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
   std::int64_t in_pixels() const { return in[0] * in[1] * in[2]; }
   std::int64_t out_pixels() const { return out[0] * out[1] * out[2]; }

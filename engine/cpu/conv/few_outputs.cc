@@ -112,8 +112,8 @@ void run_task(const FewOutputs& plan, const RunContext& run, std::byte* scratch,
     sum.partial = partial + line * p.in[2] * plan.partial_step();
     sum.out = run.out<float>(0) + at;
     if (run.has_in(3)) {
-      sum.epilogue.residual = run.in<float>(3) + at;
-      sum.epilogue.residual_stride = p.outputs;
+      sum.epilogue.residual = run.in<float>(3) + (first + line) * p.out[2] * p.residual_step();
+      sum.epilogue.residual_stride = p.residual_step();
     }
     plan.kernel->row(sum);
   }
@@ -121,6 +121,7 @@ void run_task(const FewOutputs& plan, const RunContext& run, std::byte* scratch,
 
 ConvOffer offer(const ConvProblem& p, const LowerContext& c) {
   if (p.group != 1) return ConvOffer::refuse("the convolution has groups");
+  if (p.out_step() != p.outputs) return ConvOffer::refuse("the output's pixels lie apart");
   if (p.kernel[2] == 1) return ConvOffer::refuse("the kernel is one pixel wide");
   if (p.stride[2] != 1) return ConvOffer::refuse("the stride along the width is not 1");
   if (p.outputs > kernels::shift_sum_f32(c.isa()).lanes)

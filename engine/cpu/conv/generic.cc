@@ -15,10 +15,12 @@ struct Strides {
   ConvProblem::Sizes axis;
 };
 
-Strides strides_of(std::int64_t channels, const ConvProblem::Sizes& size, Layout layout) {
+// `pitch` is the distance of channels-last pixels.
+Strides strides_of(std::int64_t channels, const ConvProblem::Sizes& size, Layout layout,
+                   std::int64_t pitch) {
   const std::int64_t pixels = size[0] * size[1] * size[2];
-  const std::int64_t step = layout == Layout::kPlain ? 1 : channels;
-  return {channels * pixels,
+  const std::int64_t step = layout == Layout::kPlain ? 1 : pitch;
+  return {(layout == Layout::kPlain ? channels : pitch) * pixels,
           layout == Layout::kPlain ? pixels : 1,
           {size[1] * size[2] * step, size[2] * step, step}};
 }
@@ -75,8 +77,8 @@ void run_generic(const ConvProblem& p, const Strides& in, const Strides& out,
 }  // namespace
 
 Step lower_conv_generic(const ConvProblem& p, const LowerContext& c) {
-  const Strides in = strides_of(p.channels, p.in, c.layout(0));
-  const Strides out = strides_of(p.outputs, p.out, c.out_layout(0));
+  const Strides in = strides_of(p.channels, p.in, c.layout(0), p.in_step());
+  const Strides out = strides_of(p.outputs, p.out, c.out_layout(0), p.out_step());
   Step step;
   step.algorithm = "generic";
   if (c.dtype(0) == DType::kFloat64) {

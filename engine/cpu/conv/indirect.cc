@@ -142,19 +142,19 @@ void run_task(const Indirect& plan, const RunContext& run, const float* packed, 
     const std::int64_t end = std::min(panels, begin + unit_end - unit);
     const std::int64_t column = group * plan.gemm.n;
     GemmOutput output;
-    output.c = run.out<float>(0) + first * p.outputs + column;
-    output.ldc = p.outputs;
+    output.c = run.out<float>(0) + first * p.out_step() + column;
+    output.ldc = p.out_step();
     output.epilogue.activation = p.activation;
     output.epilogue.alpha = p.alpha;
     output.epilogue.beta = p.beta;
     if (run.has_in(2)) output.epilogue.bias = run.in<float>(2) + column;
     if (run.has_in(3)) {
-      output.epilogue.residual = run.in<float>(3) + first * p.outputs + column;
-      output.epilogue.residual_stride = p.outputs;
+      output.epilogue.residual = run.in<float>(3) + first * p.residual_step() + column;
+      output.epilogue.residual_stride = p.residual_step();
     }
     const bool even = p.taps() == 1 && !p.padded() && p.stride == ConvProblem::Sizes{1, 1, 1};
     const GemmRows rows{table, plan.block_rows, group * plan.channels, count,
-                        even ? p.channels : 0};
+                        even ? p.in_step() : 0};
     run_block(plan.gemm, rows, packed + group * plan.gemm.packed_floats(), begin, end, output);
     unit += end - begin;
   }
@@ -233,6 +233,7 @@ ConvOffer offer_direct(const ConvProblem& p, const LowerContext& c) {
 
 ConvOffer offer_rows(const ConvProblem& p, const LowerContext& c) {
   if (p.group != 1) return ConvOffer::refuse("the convolution has groups");
+  if (p.in_step() != p.channels) return ConvOffer::refuse("the input's pixels lie apart");
   if (p.kernel[2] == 1) return ConvOffer::refuse("the kernel is one pixel wide");
   if (p.dilation[2] != 1) return ConvOffer::refuse("the kernel is dilated along the width");
   // Longer rows gain nothing, and copies at the image's edge grow.

@@ -32,7 +32,7 @@ const float* input_line(const ConvProblem& p, const float* x, const Run& run, st
   const std::int64_t d = run.depth * p.stride[0] - p.pad[0] + kd * p.dilation[0];
   const std::int64_t h = run.height * p.stride[1] - p.pad[1] + kh * p.dilation[1];
   if (d < 0 || d >= p.in[0] || h < 0 || h >= p.in[1]) return nullptr;
-  return x + ((run.image * p.in[0] + d) * p.in[1] + h) * p.in[2] * p.channels;
+  return x + ((run.image * p.in[0] + d) * p.in[1] + h) * p.in[2] * p.in_step();
 }
 
 // The part of [begin, end) for which o * stride + shift lies in [0, size).
@@ -63,7 +63,7 @@ void point_to_taps(const ConvProblem& p, const float* x, const float* zeros, std
                                    : inside(run.begin, run.end, p.stride[2], shift, p.in[2]);
           std::fill(to + run.begin, to + valid.begin, zeros);
           for (std::int64_t o = valid.begin; o < valid.end; ++o) {
-            to[o] = line + (o * p.stride[2] + shift) * p.channels;
+            to[o] = line + (o * p.stride[2] + shift) * p.in_step();
           }
           std::fill(to + valid.end, to + run.end, zeros);
         }

@@ -19,7 +19,8 @@ void point_to_taps(const ConvProblem& p, const float* x, const float* zeros, std
 
 // The same with one pointer per row of taps, to kernel[2] * channels consecutive floats. Rows that
 // cross the image's edge are written out, zeros included, to `edges`, which has room for
-// count * kernel[0] * kernel[1] of them. Needs group 1 and dilation 1 along the width.
+// count * kernel[0] * kernel[1] of them. Needs group 1, dilation 1 along the width and dense
+// pixels.
 void point_to_tap_rows(const ConvProblem& p, const float* x, const float* zeros, std::int64_t first,
                        std::int64_t count, const float** table, std::int64_t step, float* edges);
 

@@ -109,9 +109,9 @@ void transform_input(const Winograd& plan, const float* x, std::int64_t index, s
   const std::int64_t top = place.row - p.pad[1], left = place.column - p.pad[2],
                      size = plan.tile + 2;
   kernels::WinogradInput tile;
-  tile.column_step = p.channels;
-  tile.row_step = p.in[2] * p.channels;
-  tile.in = x + ((place.image * p.in[1] + top) * p.in[2] + left) * p.channels;
+  tile.column_step = p.in_step();
+  tile.row_step = p.in[2] * p.in_step();
+  tile.in = x + ((place.image * p.in[1] + top) * p.in[2] + left) * p.in_step();
   tile.row_begin = static_cast<int>(std::clamp<std::int64_t>(-top, 0, size));
   tile.row_end = static_cast<int>(std::clamp<std::int64_t>(p.in[1] - top, 0, size));
   tile.column_begin = static_cast<int>(std::clamp<std::int64_t>(-left, 0, size));
@@ -141,8 +141,8 @@ void finish_chunk(const Winograd& plan, const RunContext& run, std::int64_t firs
   kernels::WinogradOutput tile;
   tile.frequency_step = plan.out_step;
   tile.channels = std::min(p.outputs, end * plan.gemm.width()) - column;
-  tile.column_step = p.outputs;
-  tile.row_step = p.out[2] * p.outputs;
+  tile.column_step = p.out_step();
+  tile.row_step = p.out[2] * p.out_step();
   if (run.has_in(2)) tile.epilogue.bias = run.in<float>(2) + column;
   tile.epilogue.activation = p.activation;
   tile.epilogue.alpha = p.alpha;
@@ -150,7 +150,7 @@ void finish_chunk(const Winograd& plan, const RunContext& run, std::int64_t firs
   for (std::int64_t i = 0; i < count; ++i) {
     const Place place = place_of(plan, first + i);
     const std::int64_t at =
-        ((place.image * p.out[1] + place.row) * p.out[2] + place.column) * p.outputs + column;
+        ((place.image * p.out[1] + place.row) * p.out[2] + place.column) * p.out_step() + column;
     tile.in = products + i * plan.out_row;
     tile.out = run.out<float>(0) + at;
     tile.rows = static_cast<int>(std::min<std::int64_t>(plan.tile, p.out[1] - place.row));
@@ -228,6 +228,8 @@ ConvOffer offer(const ConvProblem& p, const LowerContext& c, int tile) {
   if (c.numerics() == Numerics::kStrict)
     return ConvOffer::refuse("strict numerics keep the sums' own terms");
   if (c.content(1) == nullptr) return ConvOffer::refuse("the weights are not constant");
+  if (c.has_input(3) && p.residual_step() != p.out_step())
+    return ConvOffer::refuse("the residual's pixels lie otherwise than the output's");
   // As for one thread: the choice, and with it the result's bits, must not depend on their number.
   const Winograd plan = make_plan(p, c, tile, 1);
   const double lanes = static_cast<double>(plan.gemm.kernel->lanes);
