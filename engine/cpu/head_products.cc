@@ -12,7 +12,7 @@ namespace lanewise {
 namespace {
 
 constexpr std::int64_t kMostRows = 192;
-constexpr std::int64_t kBlockScores = 65536;  // of one block: 256 KiB of float32
+constexpr std::int64_t kBlockScores = 32768;  // of one block: 128 KiB of float32
 
 std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -52,12 +52,15 @@ std::int64_t HeadProducts<T>::packed_elements() const {
 template <class T>
 std::int64_t HeadProducts<T>::block_rows(int threads) const {
   const std::int64_t tile = std::is_same_v<T, float> ? keys_.tile_rows() : 4;
+  const std::int64_t all = shapes_.group_rows();
   std::int64_t rows = kBlockScores / std::max<std::int64_t>(1, shapes_.keys);
   // Two blocks for each thread even out blocks of unlike length.
-  const std::int64_t fair = shapes_.pairs() * shapes_.group_rows() / (2 * threads);
-  if (threads > 1) rows = std::min(rows, fair);
+  if (threads > 1) rows = std::min(rows, shapes_.pairs() * all / (2 * threads));
   rows = std::min(std::max(tile, rows / tile * tile), kMostRows);
-  return std::max<std::int64_t>(1, std::min(rows, shapes_.group_rows()));
+  // As many blocks, but of one size.
+  const std::int64_t blocks = std::max<std::int64_t>(1, (all + rows - 1) / rows);
+  rows = std::min(rows, round_up((all + blocks - 1) / blocks, tile));
+  return std::max<std::int64_t>(1, std::min(rows, all));
 }
 
 template <class T>
