@@ -36,6 +36,44 @@ void matmul_integer_to_float(Rewriter& r) {
                         r.input(2), r.input(3), optional_input(r, 6));
 }
 
+// alpha (a - a_zero) (b - b_zero) a_scale b_scale + bias, as a float or quantised again. The bias
+// counts in units of the product.
+void q_gemm(Rewriter& r) {
+  std::string operands[] = {r.input(0), r.input(3)};
+  const char* const names[] = {"transA", "transB"};
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (r.take<std::int64_t>(names[i]).value_or(0) == 0) continue;
+    const std::vector<std::int64_t> perm{1, 0};
+    operands[i] = r.before("Transpose", {operands[i]}, attrs({{"perm", perm}}));
+  }
+  std::string sum = r.before("MatMulInteger", {operands[0], operands[1], r.input(2), r.input(5)});
+  if (r.has_input(6)) sum = r.before("Add", {sum, r.input(6)});
+  const std::string real = r.before("Cast", {sum}, attrs({{"to", std::int64_t{1}}}));
+  std::string scale = r.before("Mul", {r.input(1), r.input(4)});
+  const float alpha = r.take<float>("alpha").value_or(1.0f);
+  if (alpha != 1.0f) scale = r.before("Mul", {scale, r.number(alpha, DType::kFloat32)});
+  if (!r.has_input(7)) return r.become("Mul", {real, scale});
+  r.become("QuantizeLinear", {r.before("Mul", {real, scale}), r.input(7), optional_input(r, 8)});
+}
+
+// The number that inputs i to i + 2 stand for.
+std::string dequantized(Rewriter& r, std::size_t i) {
+  return r.before("DequantizeLinear", {r.input(i), r.input(i + 1), optional_input(r, i + 2)});
+}
+
+void q_linear_where(Rewriter& r) {
+  const std::string y = r.before("Where", {r.input(0), dequantized(r, 1), dequantized(r, 4)});
+  r.become("QuantizeLinear", {y, r.input(7), optional_input(r, 8)});
+}
+
+// Forms that com.microsoft had first, for 16- and 4-bit integers.
+void quantize_linear(Rewriter& r) {
+  r.become("QuantizeLinear", std::move(r.node.inputs), std::move(r.node.attributes));
+}
+void dequantize_linear(Rewriter& r) {
+  r.become("DequantizeLinear", std::move(r.node.inputs), std::move(r.node.attributes));
+}
+
 // Weights of `bits` bits each, [n][blocks][block * bits / 8] bytes, low bits first.
 struct PackedWeights {
   std::int64_t n = 0, k = 0, bits = 4, block = 0, blocks = 0;
@@ -147,6 +185,10 @@ void matmul_n_bits(Rewriter& r) {
 constexpr Rule kRules[] = {
     {"DynamicQuantizeMatMul", 0, kNewestOpset, dynamic_quantize_matmul, kMicrosoft},
     {"MatMulIntegerToFloat", 0, kNewestOpset, matmul_integer_to_float, kMicrosoft},
+    {"QGemm", 0, kNewestOpset, q_gemm, kMicrosoft},
+    {"QLinearWhere", 0, kNewestOpset, q_linear_where, kMicrosoft},
+    {"QuantizeLinear", 0, kNewestOpset, quantize_linear, kMicrosoft},
+    {"DequantizeLinear", 0, kNewestOpset, dequantize_linear, kMicrosoft},
     {"MatMulNBits", 0, kNewestOpset, matmul_n_bits, kMicrosoft},
 };
 

@@ -77,3 +77,32 @@ def test_concat(dtype: str) -> None:
     rng = np.random.default_rng(3)
     parts = [x for n in (3, 1, 8) for x in operand(rng, dtype, 2, n, 5)]
     compare("QLinearConcat", [*form(rng, dtype), *parts], axis=1)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("trans_b", [0, 1])
+def test_gemm(dtype: str, bias: bool, trans_b: int) -> None:
+    rng = np.random.default_rng(4)
+    a = operand(rng, dtype, 5, 19)
+    b = operand(rng, dtype, *((7, 19) if trans_b else (19, 7)))
+    c = rng.integers(-5000, 5000, 7).astype(np.int32) if bias else None
+    compare("QGemm", [*a, *b, c, np.array(0.05, np.float32), a[2]], transB=trans_b, alpha=0.7)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_where(dtype: str) -> None:
+    rng = np.random.default_rng(5)
+    x, y = operand(rng, dtype, 4, 6), operand(rng, dtype, 1, 6)
+    compare("QLinearWhere", [rng.random((4, 6)) < 0.5, *x, *y, *form(rng, dtype)])
+
+
+@pytest.mark.parametrize("dtype", [*TYPES, "uint16", "int16"])
+def test_quantize_and_dequantize(dtype: str) -> None:
+    rng = np.random.default_rng(6)
+    x = rng.normal(0, 2, (3, 50)).astype(np.float32)
+    scale, zero = np.array(0.03, np.float32), np.array(40, dtype)
+    compare("QuantizeLinear", [x, scale, zero])
+    info = np.iinfo(dtype)
+    q = rng.integers(info.min, info.max + 1, (3, 50)).astype(dtype)
+    compare("DequantizeLinear", [q, scale, zero])
