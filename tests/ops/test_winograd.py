@@ -220,3 +220,48 @@ def test_reproducible_choice_ignores_batch() -> None:
         alone = lw.load(model_of(replace(case, batch=1), arrays), numerics="reproducible")
         got = alone.run({"x": arrays["x"][5:6]})["y"]
         np.testing.assert_array_equal(got[0], batched["y"][5])
+
+
+DEPTHS: dict[str, dict[str, list[int]]] = {
+    "same": {"pads": [1, 1, 1, 1, 1, 1]},
+    "no pads": {},
+    "stride and dilation along the depth": {
+        "pads": [2, 1, 0, 3, 1, 0],
+        "strides": [2, 1, 1],
+        "dilations": [2, 1, 1],
+    },
+}
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("name", DEPTHS)
+@pytest.mark.parametrize(("channels", "outputs", "depth"), [(5, 7, 3), (40, 70, 2), (16, 33, 1)])
+def test_kernels_with_depth(name: str, isa: str, channels: int, outputs: int, depth: int) -> None:
+    """Planes of a 3-D kernel are summed before the transform back."""
+    rng = np.random.default_rng(outputs)
+    x = rng.standard_normal((2, channels, 5, 9, 11)).astype(np.float32)
+    w = rng.standard_normal((outputs, channels, depth, 3, 3)).astype(np.float32)
+    options = DEPTHS[name]
+    node = helper.make_node("Conv", ["x", "w"], ["y"], **options)
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, list(x.shape))
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph([node], "depth", [value], [result], [numpy_helper.from_array(w, "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+
+    pads = options.get("pads", [0] * 6)
+    stride, step = options.get("strides", [1])[0], options.get("dilations", [1])[0]
+    wide = np.pad(x.astype(np.float64), [(0, 0), (0, 0), *zip(pads[:3], pads[3:], strict=True)])
+    planes, height, width = wide.shape[2] - (depth - 1) * step, wide.shape[3], wide.shape[4]
+    expected = np.zeros((2, outputs, (planes - 1) // stride + 1, height - 2, width - 2))
+    for d, i, j in np.ndindex(depth, 3, 3):
+        part = wide[:, :, d * step : d * step + planes : stride, i : i + height - 2, j:]
+        part = part[..., : width - 2]
+        expected += np.einsum("ncdhw,oc->nodhw", part, w[:, :, d, i, j].astype(np.float64))
+    for algorithm in ALGORITHMS:
+        results = []
+        for threads in (1, 3):
+            loaded = lw.load(model, isa=isa, threads=threads, _force=algorithm)
+            assert [taken for taken, _ in layers(loaded, {"x": x})] == [algorithm]
+            results.append(loaded.run({"x": x})["y"])
+        assert np.abs(results[0] - expected).max() < BOUND[algorithm] * np.abs(expected).max()
+        np.testing.assert_array_equal(results[0], results[1])

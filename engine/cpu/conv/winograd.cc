@@ -1,6 +1,7 @@
 // Winograd's algorithm for 3 x 3 convolution (Lavin & Gray 2016): tiles of the image to
 // frequencies, one matrix product per frequency, and back. A block of tiles goes through all three
-// before the next one begins, so that its frequencies stay in the second-level cache.
+// before the next one begins, so that its frequencies stay in the second-level cache. A kernel with
+// depth is a sum over its planes, which the matrix products take as their taps.
 #include "engine/kernels/winograd/winograd.h"
 
 #include <algorithm>
@@ -45,6 +46,7 @@ struct Winograd {
   std::shared_ptr<const std::byte> weights;
 
   std::int64_t frequencies() const { return static_cast<std::int64_t>(tile + 2) * (tile + 2); }
+  std::int64_t depth() const { return p.kernel[0]; }
   std::int64_t in_floats() const { return frequencies() * in_step; }
   std::int64_t out_floats() const { return frequencies() * out_step; }
 };
@@ -58,7 +60,8 @@ void choose_blocks(Winograd& plan) {
   const std::int64_t lanes = plan.gemm.kernel->lanes, height = plan.gemm.tile_rows();
   plan.in_row = divide_up(plan.p.channels, lanes) * lanes;
   const std::int64_t out_channels = divide_up(plan.p.outputs, lanes) * lanes;
-  const std::int64_t tile_bytes = plan.frequencies() * (plan.in_row + out_channels) * 4;
+  const std::int64_t tile_bytes =
+      plan.frequencies() * (plan.depth() * plan.in_row + out_channels) * 4;
   const std::int64_t weight_bytes = plan.frequencies() * plan.gemm.packed_floats() * 4;
   const std::int64_t least = std::clamp(weight_bytes / kWeightsPerTile, kLeastBlock, kMostBlock);
   std::int64_t most = std::clamp(kBlockBytes / tile_bytes, least, kMostBlock);
@@ -72,7 +75,7 @@ void choose_blocks(Winograd& plan) {
   plan.chunk_panels = divide_up(plan.gemm.panels(), plan.chunks);
   plan.chunks = divide_up(plan.gemm.panels(), plan.chunk_panels);
   plan.out_row = std::min(out_channels, plan.chunk_panels * plan.gemm.width());
-  plan.in_step = frequency_step(plan.block * plan.in_row);
+  plan.in_step = frequency_step(plan.depth() * plan.block * plan.in_row);
   plan.out_step = frequency_step(plan.block * plan.out_row);
 }
 
@@ -82,44 +85,55 @@ Winograd make_plan(const ConvProblem& p, const LowerContext& c, int tile, int th
   plan.tile = tile;
   const kernels::WinogradF32& kernel = kernels::winograd_f32(c.isa());
   plan.kernel = tile == 2 ? &kernel.tile2 : &kernel.tile4;
-  plan.gemm = plan_gemm(c.isa(), p.outputs, 1, p.channels);
+  plan.gemm = plan_gemm(c.isa(), p.outputs, p.kernel[0], p.channels);
   plan.rows = divide_up(p.out[1], tile);
   plan.columns = divide_up(p.out[2], tile);
-  plan.tiles = p.batch * p.in[0] * plan.rows * plan.columns;
+  plan.tiles = p.batch * p.out[0] * plan.rows * plan.columns;
   plan.threads = static_cast<int>(
       std::clamp(p.multiply_adds() / kTaskMultiplyAdds, 1.0, static_cast<double>(threads)));
   if (plan.tiles > 0) choose_blocks(plan);
   return plan;
 }
 
-// Where a tile begins in the output.
+// Where a tile begins in the output; planes of all images are counted through.
 struct Place {
-  std::int64_t image, row, column;
+  std::int64_t plane, row, column;
 };
 Place place_of(const Winograd& plan, std::int64_t index) {
   const std::int64_t line = index / plan.columns;
   return {line / plan.rows, line % plan.rows * plan.tile, index % plan.columns * plan.tile};
 }
 
-// Tile `index` of all, to row `slot` of the block's frequencies.
-void transform_input(const Winograd& plan, const float* x, std::int64_t index, std::int64_t slot,
-                     float* to) {
+// What plane `tap` of the kernel sees of tile `index`, to row `slot` of the block's frequencies.
+void transform_plane(const Winograd& plan, const float* x, std::int64_t index, std::int64_t tap,
+                     std::int64_t slot, float* to) {
   const ConvProblem& p = plan.p;
   const Place place = place_of(plan, index);
   const std::int64_t top = place.row - p.pad[1], left = place.column - p.pad[2],
                      size = plan.tile + 2;
+  const std::int64_t image = place.plane / p.out[0];
+  const std::int64_t depth = place.plane % p.out[0] * p.stride[0] - p.pad[0] + tap * p.dilation[0];
+  const bool inside = depth >= 0 && depth < p.in[0];
   kernels::WinogradInput tile;
   tile.column_step = p.in_step();
   tile.row_step = p.in[2] * p.in_step();
-  tile.in = x + ((place.image * p.in[1] + top) * p.in[2] + left) * p.in_step();
+  tile.in = x + (((image * p.in[0] + (inside ? depth : 0)) * p.in[1] + top) * p.in[2] + left) *
+                    p.in_step();
   tile.row_begin = static_cast<int>(std::clamp<std::int64_t>(-top, 0, size));
-  tile.row_end = static_cast<int>(std::clamp<std::int64_t>(p.in[1] - top, 0, size));
+  if (inside) tile.row_end = static_cast<int>(std::clamp<std::int64_t>(p.in[1] - top, 0, size));
   tile.column_begin = static_cast<int>(std::clamp<std::int64_t>(-left, 0, size));
   tile.column_end = static_cast<int>(std::clamp<std::int64_t>(p.in[2] - left, 0, size));
   tile.channels = p.channels;
   tile.out = to + slot * plan.in_row;
   tile.frequency_step = plan.in_step;
   plan.kernel->input(tile);
+}
+
+void transform_input(const Winograd& plan, const float* x, std::int64_t index, std::int64_t slot,
+                     float* to) {
+  for (std::int64_t tap = 0; tap < plan.depth(); ++tap) {
+    transform_plane(plan, x, index, tap, tap * plan.block + slot, to);
+  }
 }
 
 // The products of tiles [first, first + count) with a chunk of the outputs, and the transform back.
@@ -135,7 +149,7 @@ void finish_chunk(const Winograd& plan, const RunContext& run, std::int64_t firs
     GemmOutput output;
     output.c = products + f * plan.out_step - column;
     output.ldc = plan.out_row;
-    run_block(plan.gemm, {table, 0, f * plan.in_step, count},
+    run_block(plan.gemm, {table, plan.block, f * plan.in_step, count},
               packed + f * plan.gemm.packed_floats(), begin, end, output);
   }
   kernels::WinogradOutput tile;
@@ -150,7 +164,7 @@ void finish_chunk(const Winograd& plan, const RunContext& run, std::int64_t firs
   for (std::int64_t i = 0; i < count; ++i) {
     const Place place = place_of(plan, first + i);
     const std::int64_t at =
-        ((place.image * p.out[1] + place.row) * p.out[2] + place.column) * p.out_step() + column;
+        ((place.plane * p.out[1] + place.row) * p.out[2] + place.column) * p.out_step() + column;
     tile.in = products + i * plan.out_row;
     tile.out = run.out<float>(0) + at;
     tile.rows = static_cast<int>(std::min<std::int64_t>(plan.tile, p.out[1] - place.row));
@@ -167,7 +181,7 @@ std::size_t aligned(std::int64_t bytes) {
 }
 std::size_t in_bytes(const Winograd& plan) {
   return aligned(plan.in_floats() * 4) +
-         aligned(plan.block * static_cast<std::int64_t>(sizeof(float*)));
+         aligned(plan.depth() * plan.block * static_cast<std::int64_t>(sizeof(float*)));
 }
 std::size_t out_bytes(const Winograd& plan) { return aligned(plan.out_floats() * 4); }
 
@@ -178,7 +192,8 @@ struct Block {
 Block block_at(const Winograd& plan, std::byte* memory) {
   const Block block{reinterpret_cast<float*>(memory),
                     reinterpret_cast<const float**>(memory + aligned(plan.in_floats() * 4))};
-  for (std::int64_t i = 0; i < plan.block; ++i) block.table[i] = block.in + i * plan.in_row;
+  for (std::int64_t i = 0; i < plan.depth() * plan.block; ++i)
+    block.table[i] = block.in + i * plan.in_row;
   return block;
 }
 
@@ -218,13 +233,12 @@ void run_shared(const Winograd& plan, const RunContext& run) {
 }
 
 bool fits(const ConvProblem& p) {
-  const bool plane = p.kernel[0] == 1 && p.stride[0] == 1 && p.pad[0] == 0 && p.pad_end[0] == 0;
-  return plane && p.kernel[1] == 3 && p.kernel[2] == 3 && p.stride[1] == 1 && p.stride[2] == 1 &&
+  return p.kernel[1] == 3 && p.kernel[2] == 3 && p.stride[1] == 1 && p.stride[2] == 1 &&
          p.dilation[1] == 1 && p.dilation[2] == 1 && p.group == 1;
 }
 
 ConvOffer offer(const ConvProblem& p, const LowerContext& c, int tile) {
-  if (!fits(p)) return ConvOffer::refuse("not a 3 x 3 convolution of stride 1 in one group");
+  if (!fits(p)) return ConvOffer::refuse("not a 3 x 3 kernel of stride 1 in one group");
   if (c.numerics() == Numerics::kStrict)
     return ConvOffer::refuse("strict numerics keep the sums' own terms");
   if (c.content(1) == nullptr) return ConvOffer::refuse("the weights are not constant");
@@ -240,7 +254,8 @@ ConvOffer offer(const ConvProblem& p, const LowerContext& c, int tile) {
   const double stream =
       bytes / kMemoryBytes + bytes * static_cast<double>(plan.blocks - 1) / kCacheBytes;
   const int kind = tile == 2 ? 0 : 1;
-  const double transforms = tiles * (static_cast<double>(p.channels) / lanes * kInputCycles[kind] +
+  const double inputs = static_cast<double>(p.channels * plan.depth());
+  const double transforms = tiles * (inputs / lanes * kInputCycles[kind] +
                                      static_cast<double>(p.outputs) / lanes * kOutputCycles[kind]);
   return {std::max(multiply, stream) + transforms, ""};
 }

@@ -60,12 +60,13 @@ void pack_winograd_weights(const ConvProblem& p, int tile, const GemmPlan& gemm,
     const std::int64_t width = (columns + lanes - 1) / lanes * lanes;
     float block[kMostPoints * kMostPoints * kMostColumns];
     std::fill(std::begin(block), std::end(block), 0.0f);
-    for (std::int64_t c = 0; c < p.channels; ++c) {
+    for (std::int64_t i = 0; i < gemm.taps * p.channels; ++i) {
+      const std::int64_t tap = i / p.channels, c = i % p.channels;
       for (std::int64_t j = 0; j < columns; ++j) {
-        transform_filter(matrix, points, weights + ((first + j) * p.channels + c) * 9, block + j,
-                         kMostColumns);
+        const std::int64_t filter = ((first + j) * p.channels + c) * gemm.taps + tap;
+        transform_filter(matrix, points, weights + filter * 9, block + j, kMostColumns);
       }
-      float* to = packed + first * p.channels + c * width;
+      float* to = packed + first * gemm.taps * p.channels + i * width;
       for (int f = 0; f < points * points; ++f, to += gemm.packed_floats()) {
         std::copy_n(block + f * kMostColumns, width, to);
       }

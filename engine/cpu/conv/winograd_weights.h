@@ -7,8 +7,9 @@
 
 namespace lanewise {
 
-// Filters [outputs][channels][3][3] to (tile + 2)^2 matrices [channels][outputs], one after the
-// other, each packed for `gemm`; computed in float64 and rounded once. `tile` is 2 or 4.
+// Filters [outputs][channels][depth][3][3] to (tile + 2)^2 matrices [depth][channels][outputs], one
+// after the other, each packed for `gemm`, whose taps are the depth; computed in float64 and
+// rounded once. `tile` is 2 or 4.
 void pack_winograd_weights(const ConvProblem& p, int tile, const GemmPlan& gemm,
                            const float* weights, int threads, float* packed);
 
