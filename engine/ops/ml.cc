@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
+#include <mutex>
 
 #include "engine/base/parallel.h"
 
@@ -52,6 +54,13 @@ std::int64_t targets_of(const OpContext& c) {
   return targets;
 }
 
+void expect_length(const OpContext& c, std::string_view name, std::size_t length,
+                   std::int64_t wanted) {
+  if (static_cast<std::int64_t>(length) == wanted) return;
+  c.fail("attribute '" + std::string(name) + "' has " + std::to_string(length) +
+         " entries, expected " + std::to_string(wanted));
+}
+
 void read_row(const void* x, DType dtype, std::int64_t row, std::int64_t columns, double* out) {
   visit_number(dtype, [&]<class T>(std::type_identity<T>) {
     const T* values = static_cast<const T*>(x) + row * columns;
@@ -62,13 +71,21 @@ void read_row(const void* x, DType dtype, std::int64_t row, std::int64_t columns
 void for_rows(const RunContext& run, DType dtype, const Rows& rows, const RowFunction& f) {
   constexpr std::int64_t kGrain = 16;
   const void* x = run.in<void>(0);
+  std::mutex mutex;
+  std::exception_ptr error;  // a task must not throw, and memory may run out
   parallel_for(run.threads, rows.rows, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<double> row(static_cast<std::size_t>(rows.columns));
-    for (std::int64_t i = begin; i < end; ++i) {
-      read_row(x, dtype, i, rows.columns, row.data());
-      f(i, row.data());
+    try {
+      std::vector<double> row(static_cast<std::size_t>(rows.columns));
+      for (std::int64_t i = begin; i < end; ++i) {
+        read_row(x, dtype, i, rows.columns, row.data());
+        f(i, row.data());
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      error = std::current_exception();
     }
   });
+  if (error) std::rethrow_exception(error);
 }
 
 Transform transform_of(const OpContext& c) {

@@ -21,6 +21,10 @@ struct Rows {
 };
 Rows expect_rows(const OpContext& c);
 
+// Fails unless the list in the attribute has `wanted` entries.
+void expect_length(const OpContext& c, std::string_view name, std::size_t length,
+                   std::int64_t wanted);
+
 // A row of such an input as doubles, which hold all of these types but the largest int64 exactly.
 void read_row(const void* x, DType dtype, std::int64_t row, std::int64_t columns, double* out);
 

@@ -8,13 +8,6 @@
 namespace lanewise {
 namespace ml {
 
-void expect_length(const OpContext& c, std::string_view name, std::size_t length,
-                   std::int64_t wanted) {
-  if (static_cast<std::int64_t>(length) == wanted) return;
-  c.fail("attribute '" + std::string(name) + "' has " + std::to_string(length) +
-         " entries, expected " + std::to_string(wanted));
-}
-
 SupportVectors::SupportVectors(const OpContext& c, std::int64_t count)
     : count_(count), columns_(expect_rows(c).columns) {
   const std::vector<float> params = c.attr_floats("kernel_params");

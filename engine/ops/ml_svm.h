@@ -42,8 +42,4 @@ inline constexpr AttrDef kCoefficients = {
 inline constexpr AttrDef kRho = {
     .name = "rho", .type = AttrType::kFloats, .doc = "added to the scores"};
 
-// Fails unless the list has `length` entries.
-void expect_length(const OpContext& c, std::string_view name, std::size_t length,
-                   std::int64_t wanted);
-
 }  // namespace lanewise::ml

@@ -11,7 +11,7 @@
 namespace lanewise {
 namespace {
 
-// Columns of a row are counted in memory of that size.
+// Bounds the output of a file that names one far column.
 constexpr std::int64_t kMostColumns = std::int64_t{1} << 28;
 
 enum class Mode : std::uint8_t { kTf, kIdf, kTfIdf };
@@ -82,39 +82,34 @@ class Vectorizer {
 
   std::int64_t columns() const { return columns_; }
 
-  // The row's tokens by number, -1 for those in no n-gram.
-  std::vector<std::int32_t> tokens(const void* x, DType dtype, std::int64_t begin,
-                                   std::int64_t count) const {
-    std::vector<std::int32_t> result;
-    for (std::int64_t i = begin; i < begin + count; ++i) {
+  // Numbers the tokens [begin, end) of x; -1 for those in no n-gram.
+  void number(const void* x, DType dtype, std::int64_t begin, std::int64_t end,
+              std::int32_t* tokens) const {
+    for (std::int64_t i = begin; i < end; ++i) {
       if (dtype == DType::kString) {
-        result.push_back(token(text_tokens_, static_cast<const std::string*>(x)[i]));
+        tokens[i] = token(text_tokens_, static_cast<const std::string*>(x)[i]);
       } else {
         const std::int64_t number = dtype == DType::kInt32 ? static_cast<const std::int32_t*>(x)[i]
                                                            : static_cast<const std::int64_t*>(x)[i];
-        result.push_back(token(number_tokens_, number));
+        tokens[i] = token(number_tokens_, number);
       }
     }
-    return result;
   }
 
-  void run(const std::vector<std::int32_t>& row, std::vector<std::int64_t>& counts,
-           float* out) const {
-    std::fill(counts.begin(), counts.end(), 0);
-    const auto size = static_cast<std::int64_t>(row.size());
+  // Counts in the output itself: memory of its own for each thread could be what runs out.
+  void run(const std::int32_t* row, std::int64_t size, float* out) const {
+    std::fill_n(out, columns_, 0.0f);
     std::int64_t least = span_.least;
-    for (std::int64_t step = 1; step <= span_.skips + 1 && step <= std::max<std::int64_t>(1, size);
-         ++step) {
-      for (std::int64_t start = 0; start < size; ++start) count(row, start, step, least, counts);
+    const std::int64_t skips = std::min(span_.skips, std::max<std::int64_t>(1, size) - 1);
+    for (std::int64_t step = 1; step <= skips + 1; ++step) {
+      for (std::int64_t start = 0; start < size; ++start) count(row, size, start, step, least, out);
       // Single items are the same at every distance: they count once.
       if (least == 1 && ++least > span_.most) break;
     }
-    for (std::size_t i = 0; i < counts.size(); ++i) {
-      const float weight = weights_.empty() ? 1.0f : weights_[i];
-      const auto found = static_cast<float>(counts[i]);
-      out[i] = mode_ == Mode::kTf    ? found
-               : mode_ == Mode::kIdf ? (found > 0 ? weight : 0.0f)
-                                     : found * weight;
+    if (mode_ == Mode::kTf) return;
+    for (std::int64_t i = 0; i < columns_; ++i) {
+      const float weight = weights_.empty() ? 1.0f : weights_[static_cast<std::size_t>(i)];
+      out[i] = mode_ == Mode::kTfIdf ? out[i] * weight : out[i] > 0 ? weight : 0.0f;
     }
   }
 
@@ -178,17 +173,16 @@ class Vectorizer {
   }
 
   // Counts the n-grams whose items lie `step` apart from `start` on.
-  void count(const std::vector<std::int32_t>& row, std::int64_t start, std::int64_t step,
-             std::int64_t least, std::vector<std::int64_t>& counts) const {
-    const auto size = static_cast<std::int64_t>(row.size());
+  void count(const std::int32_t* row, std::int64_t size, std::int64_t start, std::int64_t step,
+             std::int64_t least, float* out) const {
     std::int32_t node = 0;
     std::int64_t length = 1;
     for (std::int64_t at = start; at < size && length <= span_.most; at += step, ++length) {
-      const auto it = trie_.find({node, row[static_cast<std::size_t>(at)]});
+      const auto it = trie_.find({node, row[at]});
       if (it == trie_.end()) return;
       node = it->second;
       const std::int64_t column = ends_[static_cast<std::size_t>(node)];
-      if (length >= least && column >= 0) ++counts[static_cast<std::size_t>(column)];
+      if (length >= least && column >= 0) out[column] += 1.0f;
     }
   }
 
@@ -218,12 +212,12 @@ Step lower_vectorizer(LowerContext& c) {
   step.algorithm = "trie";
   step.run = [vectorizer = std::make_shared<const Vectorizer>(c), dtype = c.dtype(0), rows,
               width](const RunContext& run) {
-    const std::int64_t columns = vectorizer->columns();
+    std::vector<std::int32_t> tokens(static_cast<std::size_t>(rows * width));
     parallel_for(run.threads, rows, 8, [&](std::int64_t begin, std::int64_t end) {
-      std::vector<std::int64_t> counts(static_cast<std::size_t>(columns));
+      vectorizer->number(run.in<void>(0), dtype, begin * width, end * width, tokens.data());
       for (std::int64_t row = begin; row < end; ++row) {
-        vectorizer->run(vectorizer->tokens(run.in<void>(0), dtype, row * width, width), counts,
-                        run.out<float>(0) + row * columns);
+        vectorizer->run(tokens.data() + row * width, width,
+                        run.out<float>(0) + row * vectorizer->columns());
       }
     });
   };

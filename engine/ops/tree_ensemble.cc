@@ -32,14 +32,6 @@ std::vector<double> numbers(const OpContext& c, std::string_view name) {
   return tensor == nullptr ? std::vector<double>{} : tensor->float_values();
 }
 
-template <class T>
-void expect_length(const OpContext& c, std::string_view name, const std::vector<T>& list,
-                   std::size_t length) {
-  if (list.size() == length) return;
-  c.fail("attribute '" + std::string(name) + "' has " + std::to_string(list.size()) +
-         " entries, expected " + std::to_string(length) + " as those beside it");
-}
-
 class Builder {
  public:
   explicit Builder(const OpContext& c)
@@ -70,7 +62,8 @@ class Builder {
   void add_leaves() {
     const std::vector<double> weights = numbers(c_, "leaf_weights");
     const std::vector<std::int64_t> targets = c_.attr_ints("leaf_targetids");
-    expect_length(c_, "leaf_targetids", targets, weights.size());
+    ml::expect_length(c_, "leaf_targetids", targets.size(),
+                      static_cast<std::int64_t>(weights.size()));
     const auto count = static_cast<std::size_t>(ml::targets_of(c_));
     for (std::size_t i = 0; i < weights.size(); ++i) {
       forest_.leaves.push_back({{index("leaf_targetids", targets[i], count), weights[i]}});
@@ -82,19 +75,20 @@ class Builder {
   }
 
   void add_nodes() {
-    const std::size_t count = yes_.size();
+    const auto count = static_cast<std::int64_t>(yes_.size());
     const std::vector<std::int64_t> features = c_.attr_ints("nodes_featureids");
     const std::vector<std::int64_t> missing = c_.attr_ints("nodes_missing_value_tracks_true");
     const std::vector<std::int64_t> modes = c_.attr_tensor("nodes_modes")->int_values();
     const std::vector<double> splits = numbers(c_, "nodes_splits");
-    expect_length(c_, "nodes_falsenodeids", no_, count);
-    expect_length(c_, "nodes_trueleafs", yes_leaf_, count);
-    expect_length(c_, "nodes_falseleafs", no_leaf_, count);
-    expect_length(c_, "nodes_featureids", features, count);
-    expect_length(c_, "nodes_modes", modes, count);
-    expect_length(c_, "nodes_splits", splits, count);
-    if (!missing.empty()) expect_length(c_, "nodes_missing_value_tracks_true", missing, count);
-    for (std::size_t i = 0; i < count; ++i) {
+    ml::expect_length(c_, "nodes_falsenodeids", no_.size(), count);
+    ml::expect_length(c_, "nodes_trueleafs", yes_leaf_.size(), count);
+    ml::expect_length(c_, "nodes_falseleafs", no_leaf_.size(), count);
+    ml::expect_length(c_, "nodes_featureids", features.size(), count);
+    ml::expect_length(c_, "nodes_modes", modes.size(), count);
+    ml::expect_length(c_, "nodes_splits", splits.size(), count);
+    if (!missing.empty())
+      ml::expect_length(c_, "nodes_missing_value_tracks_true", missing.size(), count);
+    for (std::size_t i = 0; i < yes_.size(); ++i) {
       TreeNode node;
       node.mode = static_cast<TreeNode::Mode>(index("nodes_modes", modes[i], 7));
       node.split = splits[i];

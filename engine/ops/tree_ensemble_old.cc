@@ -23,13 +23,6 @@ std::vector<double> numbers(const OpContext& c, const std::string& name) {
   return {values.begin(), values.end()};
 }
 
-void expect_length(const OpContext& c, const std::string& name, std::size_t length,
-                   std::size_t wanted) {
-  if (length == wanted) return;
-  c.fail("attribute '" + name + "' has " + std::to_string(length) + " entries, expected " +
-         std::to_string(wanted) + " as those beside it");
-}
-
 // Ids in files are int64; a forest's are positions.
 std::int32_t small(const OpContext& c, const std::string& name, std::int64_t value) {
   if (value < 0 || value >= std::int64_t{1} << 31) {
@@ -47,8 +40,8 @@ class Builder {
         trees_(c.attr_ints("nodes_treeids")),
         ids_(c.attr_ints("nodes_nodeids")),
         modes_(c.attr_strings("nodes_modes")) {
-    expect_length(c, "nodes_nodeids", ids_.size(), trees_.size());
-    expect_length(c, "nodes_modes", modes_.size(), trees_.size());
+    ml::expect_length(c, "nodes_nodeids", ids_.size(), static_cast<std::int64_t>(trees_.size()));
+    ml::expect_length(c, "nodes_modes", modes_.size(), static_cast<std::int64_t>(trees_.size()));
   }
 
   Forest build() {
@@ -104,15 +97,15 @@ class Builder {
     const std::vector<std::int64_t> no = c_.attr_ints("nodes_falsenodeids");
     const std::vector<std::int64_t> missing = c_.attr_ints("nodes_missing_value_tracks_true");
     const std::vector<double> splits = numbers(c_, "nodes_values");
-    const std::size_t count = trees_.size();
-    expect_length(c_, "nodes_featureids", features.size(), count);
-    expect_length(c_, "nodes_truenodeids", yes.size(), count);
-    expect_length(c_, "nodes_falsenodeids", no.size(), count);
-    expect_length(c_, "nodes_values", splits.size(), count);
+    const auto count = static_cast<std::int64_t>(trees_.size());
+    ml::expect_length(c_, "nodes_featureids", features.size(), count);
+    ml::expect_length(c_, "nodes_truenodeids", yes.size(), count);
+    ml::expect_length(c_, "nodes_falsenodeids", no.size(), count);
+    ml::expect_length(c_, "nodes_values", splits.size(), count);
     if (!missing.empty()) {
-      expect_length(c_, "nodes_missing_value_tracks_true", missing.size(), count);
+      ml::expect_length(c_, "nodes_missing_value_tracks_true", missing.size(), count);
     }
-    for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t i = 0; i < trees_.size(); ++i) {
       if (modes_[i] == "LEAF") continue;
       TreeNode node;
       node.mode = mode(modes_[i]);
@@ -130,9 +123,10 @@ class Builder {
     const std::vector<std::int64_t> ids = c_.attr_ints(votes_ + "_nodeids");
     const std::vector<std::int64_t> targets = c_.attr_ints(votes_ + "_ids");
     const std::vector<double> weights = numbers(c_, votes_ + "_weights");
-    expect_length(c_, votes_ + "_nodeids", ids.size(), trees.size());
-    expect_length(c_, votes_ + "_ids", targets.size(), trees.size());
-    expect_length(c_, votes_ + "_weights", weights.size(), trees.size());
+    const auto count = static_cast<std::int64_t>(trees.size());
+    ml::expect_length(c_, votes_ + "_nodeids", ids.size(), count);
+    ml::expect_length(c_, votes_ + "_ids", targets.size(), count);
+    ml::expect_length(c_, votes_ + "_weights", weights.size(), count);
     for (std::size_t i = 0; i < trees.size(); ++i) {
       const std::int32_t leaf = number(trees[i], ids[i]);
       if (leaf >= 0) {
