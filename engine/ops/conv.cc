@@ -2,14 +2,13 @@
 // engine/cpu/conv.
 #include "engine/cpu/conv/conv.h"
 
-#include "engine/cpu/activation.h"
 #include "engine/graph/op.h"
+#include "engine/ops/conv_problem.h"
+#include "engine/ops/fused.h"
 #include "engine/ops/window.h"
 
 namespace lanewise {
 namespace {
-
-bool fused(const OpContext& c) { return c.node().op->domain == "lanewise"; }
 
 void infer_conv(InferContext& c) {
   c.expect_dtype(0, {DType::kFloat32, DType::kFloat64});
@@ -40,48 +39,9 @@ void infer_conv(InferContext& c) {
       c.fail("the residual (input 3) has shape " + c.shape(3).str() + ", expected " + out.str());
     }
   }
-  if (fused(c)) {
-    c.expect_dtype(0, {DType::kFloat32});
-    if (!find_activation(c.attr_string("activation"))) {
-      c.fail("attribute 'activation' is '" + std::string(c.attr_string("activation")) +
-             "', expected the name of an activation operator");
-    }
-  }
+  check_activation(c);
   out.elements();  // overflow
   c.set_output(0, c.dtype(0), out);
-}
-
-// Aligns up to three spatial axes at the end.
-ConvProblem::Sizes spatial(const std::vector<std::int64_t>& values, std::int64_t fill) {
-  ConvProblem::Sizes sizes{fill, fill, fill};
-  for (std::size_t i = 0; i < values.size(); ++i) sizes[3 - values.size() + i] = values[i];
-  return sizes;
-}
-
-ConvProblem problem_of(const LowerContext& c) {
-  const Window window = resolve_window(c, weight_kernel(c));
-  const Shape& x = c.shape(0);
-  ConvProblem p;
-  p.batch = x[0];
-  p.channels = x[1];
-  p.outputs = c.shape(1)[0];
-  p.group = c.attr_int("group");
-  p.in = spatial(std::vector<std::int64_t>(x.begin() + 2, x.end()), 1);
-  p.out = spatial(window.out, 1);
-  p.kernel = spatial(window.kernel, 1);
-  p.stride = spatial(window.stride, 1);
-  p.dilation = spatial(window.dilation, 1);
-  p.pad = spatial(window.pad_begin, 0);
-  p.pad_end = spatial(window.pad_end, 0);
-  p.in_pitch = c.input(0).embedding.pitch;
-  p.out_pitch = c.output(0).embedding.pitch;
-  if (c.has_input(3)) p.residual_pitch = c.input(3).embedding.pitch;
-  if (fused(c)) {
-    p.activation = *find_activation(c.attr_string("activation"));
-    p.alpha = c.attr_float("activation_alpha");
-    p.beta = c.attr_float("activation_beta");
-  }
-  return p;
 }
 
 // Convolutions in groups are written for dense pixels.
@@ -92,10 +52,15 @@ Pitched pitched(const Node& node) {
 }
 
 Step lower(LowerContext& c) {
-  if (c.shape(0).rank() > 5) {
-    c.unsupported("input 0 has shape " + c.shape(0).str() + ", expected at most 3 spatial axes");
-  }
-  return lower_conv(problem_of(c), c);
+  ConvProblem p = conv_problem(c, resolve_window(c, weight_kernel(c)));
+  p.in_pitch = c.input(0).embedding.pitch;
+  p.out_pitch = c.output(0).embedding.pitch;
+  if (c.has_input(3)) p.residual_pitch = c.input(3).embedding.pitch;
+  const FusedActivation activation = fused_activation(c);
+  p.activation = activation.function;
+  p.alpha = activation.alpha;
+  p.beta = activation.beta;
+  return lower_conv(p, c);
 }
 
 double conv_flops(const OpContext& c, std::span<const ValueInfo> outputs) {
@@ -104,26 +69,17 @@ double conv_flops(const OpContext& c, std::span<const ValueInfo> outputs) {
          static_cast<double>(w.elements(1, w.rank()));
 }
 
-#define LANEWISE_CONV_ATTRS                                                                     \
-  {.name = "auto_pad",                                                                          \
-   .type = AttrType::kString,                                                                   \
-   .doc = "NOTSET (use pads), VALID, SAME_UPPER or SAME_LOWER",                                 \
-   .string_default = "NOTSET"},                                                                 \
-      {.name = "dilations", .type = AttrType::kInts, .doc = "per spatial axis, default 1"},     \
-      {.name = "group", .type = AttrType::kInt, .doc = "channel groups", .int_default = 1},     \
-      {.name = "kernel_shape", .type = AttrType::kInts, .doc = "default: that of the weights"}, \
-      {.name = "pads", .type = AttrType::kInts, .doc = "begins, then ends; default 0"},         \
-      {.name = "strides", .type = AttrType::kInts, .doc = "per spatial axis, default 1"}
-
-constexpr AttrDef kConvAttrs[] = {LANEWISE_CONV_ATTRS};
-constexpr AttrDef kFusedAttrs[] = {
-    LANEWISE_CONV_ATTRS,
-    {.name = "activation", .type = AttrType::kString, .doc = "operator name, default none"},
-    {.name = "activation_alpha",
-     .type = AttrType::kFloat,
-     .doc = "its alpha; of Clip, the minimum"},
-    {.name = "activation_beta", .type = AttrType::kFloat, .doc = "its beta; of Clip, the maximum"}};
-#undef LANEWISE_CONV_ATTRS
+constexpr AttrDef kConvAttrs[] = {
+    {.name = "auto_pad",
+     .type = AttrType::kString,
+     .doc = "NOTSET (use pads), VALID, SAME_UPPER or SAME_LOWER",
+     .string_default = "NOTSET"},
+    {.name = "dilations", .type = AttrType::kInts, .doc = "per spatial axis, default 1"},
+    {.name = "group", .type = AttrType::kInt, .doc = "channel groups", .int_default = 1},
+    {.name = "kernel_shape", .type = AttrType::kInts, .doc = "default: that of the weights"},
+    {.name = "pads", .type = AttrType::kInts, .doc = "begins, then ends; default 0"},
+    {.name = "strides", .type = AttrType::kInts, .doc = "per spatial axis, default 1"}};
+constexpr auto kFusedAttrs = with_activation_attrs(kConvAttrs);
 
 constexpr OpDef kOps[] = {
     {.name = "Conv",
