@@ -210,7 +210,8 @@ def test_tfidf(mode: str, grams: tuple[int, int], skips: int, shape: tuple[int, 
 
 def test_tfidf_edges_and_faults() -> None:
     given: dict[str, Any] = {
-        **NGRAMS, "mode": "TF", "min_gram_length": 1, "max_gram_length": 2, "max_skip_count": 2**63 - 1,
+        **NGRAMS, "mode": "TF", "min_gram_length": 1, "max_gram_length": 2,
+        "max_skip_count": 2**63 - 1,
     }  # fmt: skip
     for shape, wanted in (((0,), (7,)), ((2, 0), (2, 7)), ((0, 3), (0, 7))):
         got = run("TfIdfVectorizer", [np.zeros(shape, np.int64)], **given)
