@@ -193,6 +193,7 @@ void Compiler::lower_node(const Node& node) {
   bound.flops = node.op->flops == nullptr ? elements : node.op->flops(context, outputs);
   for (ValueId id : node.outputs) {
     bound.output_names.push_back(id == kNoValue ? "" : graph_.value_name(id));
+    bound.emits = bound.emits || (id != kNoValue && !graph_.value(id).shape.known());
   }
   bound.output_shape = outputs.empty() ? "" : outputs[0].shape.str();
   parts_.steps.push_back(std::move(bound));

@@ -73,9 +73,9 @@ void Segment::run(std::map<ValueId, Tensor>& live, int threads, Trace* trace) co
                        .scratch = frame->arena.get() + bound.scratch.index,
                        .threads = threads,
                        .emitter = nullptr};
-    std::vector<Tensor> emitted(bound.outputs.size());
+    std::vector<Tensor> emitted(bound.emits ? bound.outputs.size() : 0);
     TensorEmitter emitter(emitted);
-    context.emitter = &emitter;
+    if (bound.emits) context.emitter = &emitter;
     if (out_of_time()) check_time("before node '" + bound.name + "' (" + bound.op + "): ");
     const double start = trace == nullptr ? 0 : now_seconds();
     bound.step.run(context);

@@ -35,6 +35,7 @@ struct BoundStep {
   Place scratch;
   std::vector<std::string> output_names;
   std::string output_shape;
+  bool emits = false;  // makes its outputs itself
 };
 
 // A value that leaves a segment: a result of the model, or something that a later segment reads.

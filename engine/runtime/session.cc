@@ -110,6 +110,8 @@ Session::Session(std::shared_ptr<const Graph> graph, const Options& options)
   const Graph& g = this->graph();
   for (std::size_t i = 0; i < g.values.size(); ++i)
     ids_.emplace(g.values[i].name, static_cast<ValueId>(i));
+  for (ValueId id : g.inputs) inputs_.push_back(info_of(g.value(id), false));
+  for (ValueId id : g.overridable) inputs_.push_back(info_of(g.value(id), true));
   // With every shape known the plan is made now: a model that cannot run says so when it is loaded.
   std::map<ValueId, ValueInfo> forms;
   for (ValueId id : g.inputs) {
@@ -121,13 +123,6 @@ Session::Session(std::shared_ptr<const Graph> graph, const Options& options)
     const TimeLimit limit(options.time_limit);
     program_.plan(forms);
   });
-}
-
-std::vector<TensorInfo> Session::inputs() const {
-  std::vector<TensorInfo> result;
-  for (ValueId id : graph().inputs) result.push_back(info_of(graph().value(id), false));
-  for (ValueId id : graph().overridable) result.push_back(info_of(graph().value(id), true));
-  return result;
 }
 
 std::vector<TensorInfo> Session::outputs() const {

@@ -50,7 +50,7 @@ class Session {
 
   const Options& options() const { return program_.options(); }
   const Graph& graph() const { return program_.graph(); }
-  std::vector<TensorInfo> inputs() const;
+  const std::vector<TensorInfo>& inputs() const { return inputs_; }
   std::vector<TensorInfo> outputs() const;
   // Names of every tensor that run() can return: inputs, inner values, outputs.
   std::vector<std::string> tensor_names() const;
@@ -78,6 +78,7 @@ class Session {
   std::vector<ValueId> output_ids(const std::vector<std::string>& names) const;
 
   Program program_;
+  std::vector<TensorInfo> inputs_;
   std::map<std::string, ValueId> ids_;
 };
 

@@ -65,6 +65,7 @@ class Model:
         """Wraps a session of the core; use `lanewise.load`."""
         self._session = session
         raw = session.inputs()
+        self._output_names = [name for name, *_ in session.outputs()]
         self._input_names = [name for name, _, _, optional, _ in raw if not optional]
         self._containers = {
             name: [code, *holds] for name, code, _, _, holds in raw if is_container(code)
@@ -190,7 +191,7 @@ class Model:
                 "a dict",
                 type(inputs).__name__,
             )
-        names = list(outputs) if outputs is not None else [info.name for info in self.outputs]
+        names = list(outputs) if outputs is not None else self._output_names
         if not names:
             return {}
         results = self._session.run(self._pack(inputs), names)
