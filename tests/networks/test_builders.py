@@ -28,6 +28,7 @@ PARAMETERS = {
     "fcn8s": 134_489_759,
     "googlenet": 6_998_552,  # bvlc_googlenet without its auxiliary classifiers
     "inception_bn": 11_295_240 - 10_016,  # the Caffe port, which has a bias beside each BN shift
+    "lenet5": 61_706,
     "mobilenet_v1": 4_231_976,  # Keras
     "mobilenet_v2": 3_504_872,  # torchvision
     "openpose": 52_311_446 - 3 * 8_784_825,  # the release has five refinement stages, this has two
@@ -108,7 +109,7 @@ def test_valid_with_strict_shapes(name: str, batch: int | str) -> None:
 def test_paper_is_named(name: str) -> None:
     paper = networks.get(name).paper
     assert '"' in paper
-    assert any(str(year) in paper for year in range(2012, 2020))
+    assert any(str(year) in paper for year in range(1998, 2020))
 
 
 @pytest.mark.parametrize("name", EVERY)
