@@ -30,6 +30,9 @@ void fold_batch_norm(Graph& graph, const ConstantMaker& constants);
 // Residual additions and activations move into the convolution or GEMM before them.
 void fuse_epilogues(Graph& graph);
 
+// Channel shuffles that are spelled as reshapes and a transpose become one operator.
+void shuffle_channels(Graph& graph);
+
 // Decides where activations are channels-last, and inserts lanewise:ToLayout where that changes.
 void assign_layouts(Graph& graph);
 

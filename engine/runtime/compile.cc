@@ -126,6 +126,7 @@ void Compiler::rewrite() {
   if (options_.fuse) {
     fold_batch_norm(graph_, constants);
     fuse_epilogues(graph_);
+    shuffle_channels(graph_);
   }
   assign_layouts(graph_);
   if (options_.fuse) embed_concats(graph_);

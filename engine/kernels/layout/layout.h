@@ -19,4 +19,14 @@ struct Transpose {
 
 const Transpose& transpose(Isa isa);
 
+// Rows of `count` elements from each of `groups` arrays, joined element by element:
+// out[(row * count + i) * groups + g] = in[g][row * in_step + i]. An element has four bytes.
+struct Interleave {
+  static constexpr std::int64_t kMostGroups = 8;
+  void (*b4)(const void* const* in, std::int64_t in_step, std::int64_t groups, std::int64_t count,
+             std::int64_t rows, void* out) noexcept;
+};
+
+const Interleave& interleave(Isa isa);
+
 }  // namespace lanewise::kernels
