@@ -10,14 +10,14 @@ std::vector<Work> bench_scale_shift_f32(Isa isa) {
   const auto x = floats(kAll), y = floats(kAll), mean = floats(kColumns);
   const auto scale = floats(kAll), shift = floats(kAll);
   return {{"uniform", 0, 8.0 * kAll,
-           [=] { kernel.uniform(x->data(), kAll, 0.5f, 2.0f, 1.0f, y->data()); }},
+           [=] { kernel.uniform(x->data(), kAll, 0.5f, 2.0f, 1.0f, {}, y->data()); }},
           {"vectors", 0, 16.0 * kAll,
            [=] {
              kernel.vectors(x->data(), kAll, 0.5f, 2.0f, scale->data(), shift->data(), y->data());
            }},
           {"columns", 0, 8.0 * kAll, [=] {
              kernel.columns(x->data(), kRows, kColumns, mean->data(), scale->data(), shift->data(),
-                            y->data());
+                            {}, y->data());
            }}};
 }
 

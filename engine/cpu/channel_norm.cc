@@ -61,7 +61,7 @@ class Runner {
                      ? T{0}
                      : static_cast<T>(value_at(run.in<void>(norm_.bias), bias_type_, channel));
     }
-    moments_.scale_shift(run.threads, x, centre, scale, shift, run.out<T>(0));
+    moments_.scale_shift(run.threads, x, centre, scale, shift, run.out<T>(0), norm_.activation);
   }
 
  private:

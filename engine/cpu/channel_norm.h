@@ -7,6 +7,7 @@
 #include <string>
 
 #include "engine/graph/context.h"
+#include "engine/kernels/epilogue.h"
 
 namespace lanewise {
 
@@ -18,14 +19,15 @@ struct ChannelNorm {
   double epsilon = 0.0;
   bool epsilon_on_deviation = false;  // added to the standard deviation instead of the variance
   int scale = -1, bias = -1;          // inputs with one value per channel, or -1
+  kernels::ActivationCall activation = {};
   // Called with the groups' means and variances (population variance), in order, when both are
   // known.
   std::function<void(const RunContext&, const double* mean, const double* variance)> finish;
 };
 
-// y = (x - mean) / sqrt(variance + epsilon) * scale + bias, for float32 or float64 input 0 in
-// either layout. The variance is taken in a second pass around the mean (Chan, Golub & LeVeque
-// 1983).
+// y = activation((x - mean) / sqrt(variance + epsilon) * scale + bias), for float32 or float64
+// input 0 in either layout. The variance is taken in a second pass around the mean (Chan, Golub &
+// LeVeque 1983).
 Step channel_norm_step(const LowerContext& c, ChannelNorm norm);
 
 // Fails unless input i has one float32 or float64 value for each channel.

@@ -132,7 +132,7 @@ void Moments<T>::reduce(int threads, Fold fold, const T* x, const T* centre, dou
 
 template <class T>
 void Moments<T>::scale_shift(int threads, const T* x, const T* mean, const T* scale, const T* shift,
-                             T* y) const {
+                             T* y, const kernels::ActivationCall& activation) const {
   const std::int64_t all_rows = images_ * rows_;
   const std::int64_t grain = kPartElements / std::max<std::int64_t>(columns_, 1) + 1;
   parallel_for(threads, all_rows, grain, [&](std::int64_t begin, std::int64_t end) {
@@ -143,9 +143,9 @@ void Moments<T>::scale_shift(int threads, const T* x, const T* mean, const T* sc
       T* to = y + begin * columns_;
       if constexpr (std::is_same_v<T, float>) {
         if (columns_ == 1) {
-          scaling_->uniform(from, piece, mean[e], scale[e], shift[e], to);
+          scaling_->uniform(from, piece, mean[e], scale[e], shift[e], activation, to);
         } else {
-          scaling_->columns(from, piece, columns_, mean + e, scale + e, shift + e, to);
+          scaling_->columns(from, piece, columns_, mean + e, scale + e, shift + e, activation, to);
         }
       } else {
         for (std::int64_t i = 0; i < piece * columns_; ++i) {

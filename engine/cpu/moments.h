@@ -35,9 +35,10 @@ class Moments {
   void reduce(int threads, Fold fold, const T* x, const T* centre, double* scratch, double* result,
               int power = 2) const;
 
-  // y = (x - mean) * scale + shift with one entry of each per image and column.
-  void scale_shift(int threads, const T* x, const T* mean, const T* scale, const T* shift,
-                   T* y) const;
+  // y = activation((x - mean) * scale + shift) with one entry of each per image and column; an
+  // activation for float32 alone.
+  void scale_shift(int threads, const T* x, const T* mean, const T* scale, const T* shift, T* y,
+                   const kernels::ActivationCall& activation = {}) const;
 
  private:
   void reduce_part(Fold fold, int power, const T* x, std::int64_t rows, const T* centre,

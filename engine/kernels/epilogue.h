@@ -21,6 +21,12 @@ enum class Activation : std::uint8_t {
   kGelu,         // x / 2 (1 + erf(x / sqrt 2))
 };
 
+// An activation with its parameters.
+struct ActivationCall {
+  Activation function = Activation::kNone;
+  float alpha = 0.0f, beta = 0.0f;
+};
+
 // y = activation(x + bias[column] + residual[row, column])
 struct Epilogue {
   const float* bias = nullptr;       // one per output column, or null

@@ -1,4 +1,5 @@
-// BatchNormalization: with given statistics at inference, with the batch's own in training mode.
+// BatchNormalization: with given statistics at inference, with the batch's own in training mode;
+// and lanewise:FusedBatchNormalization, inference with an activation after it.
 #include <cmath>
 #include <memory>
 #include <string>
@@ -8,17 +9,23 @@
 #include "engine/cpu/channel_norm.h"
 #include "engine/cpu/moments.h"
 #include "engine/graph/op.h"
+#include "engine/ops/fused.h"
 
 namespace lanewise {
 namespace {
 
 std::int64_t channels_of(const OpContext& c) { return c.shape(0).rank() < 2 ? 1 : c.shape(0)[1]; }
 
+bool training_mode(const OpContext& c) {
+  return c.node().op->domain.empty() && c.attr_int("training_mode") != 0;
+}
+
 void infer_batch_norm(InferContext& c) {
   c.expect_dtype(0, {DType::kFloat32, DType::kFloat64});
   c.expect_rank(0, 1, 16);
   for (int i = 1; i < 5; ++i) expect_channel_values(c, i, channels_of(c));
-  const bool training = c.attr_int("training_mode") != 0;
+  check_activation(c);
+  const bool training = training_mode(c);
   if (!training && (c.has_output(1) || c.has_output(2))) {
     c.fail("outputs 1 and 2 exist in training mode only; set training_mode=1 or leave them out");
   }
@@ -83,6 +90,7 @@ Step lower_inference(const LowerContext& c) {
                               channels_of(c)};
   const Moments<T> moments = channel_moments<T>(c.isa(), c.shape(0), c.layout(0), true);
   const std::int64_t channels = parameters.channels, entries = moments.entries();
+  const kernels::ActivationCall activation = fused_activation(c);
   // Made once when all four are constants, else at every run.
   std::shared_ptr<std::vector<T>> constants;
   if (c.content(1) && c.content(2) && c.content(3) && c.content(4)) {
@@ -110,13 +118,13 @@ Step lower_inference(const LowerContext& c) {
       values = table;
     }
     moments.scale_shift(run.threads, run.in<T>(0), values, values + entries, values + 2 * entries,
-                        run.out<T>(0));
+                        run.out<T>(0), activation);
   };
   return step;
 }
 
 Step lower_batch_norm(LowerContext& c) {
-  if (c.attr_int("training_mode") != 0) return lower_training(c);
+  if (training_mode(c)) return lower_training(c);
   return c.dtype(0) == DType::kFloat64 ? lower_inference<double>(c) : lower_inference<float>(c);
 }
 
@@ -136,6 +144,7 @@ constexpr AttrDef kAttrs[] = {
     {.name = "training_mode",
      .type = AttrType::kInt,
      .doc = "1: normalise by the batch's own statistics and update the running ones"}};
+constexpr auto kFusedAttrs = with_activation_attrs(kAttrs);
 
 constexpr OpDef kOps[] = {
     {.name = "BatchNormalization",
@@ -145,6 +154,17 @@ constexpr OpDef kOps[] = {
      .max_inputs = 5,
      .max_outputs = 3,
      .attributes = kAttrs,
+     .infer = infer_batch_norm,
+     .lower = lower_batch_norm,
+     .layout = LayoutRule::kFollow,
+     .inplace = 1,
+     .flops = batch_norm_flops},
+    {.domain = "lanewise",
+     .name = "FusedBatchNormalization",
+     .doc = "activation(BatchNormalization(x)) with given statistics.",
+     .min_inputs = 5,
+     .max_inputs = 5,
+     .attributes = kFusedAttrs,
      .infer = infer_batch_norm,
      .lower = lower_batch_norm,
      .layout = LayoutRule::kFollow,

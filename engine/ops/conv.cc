@@ -56,7 +56,7 @@ Step lower(LowerContext& c) {
   p.in_pitch = c.input(0).embedding.pitch;
   p.out_pitch = c.output(0).embedding.pitch;
   if (c.has_input(3)) p.residual_pitch = c.input(3).embedding.pitch;
-  const FusedActivation activation = fused_activation(c);
+  const kernels::ActivationCall activation = fused_activation(c);
   p.activation = activation.function;
   p.alpha = activation.alpha;
   p.beta = activation.beta;

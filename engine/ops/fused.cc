@@ -21,7 +21,7 @@ void check_activation(const InferContext& c) {
   }
 }
 
-FusedActivation fused_activation(const OpContext& c) {
+kernels::ActivationCall fused_activation(const OpContext& c) {
   if (!fused(c)) return {};
   return {*find_activation(c.attr_string("activation")), c.attr_float("activation_alpha"),
           c.attr_float("activation_beta")};

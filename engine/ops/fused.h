@@ -29,10 +29,6 @@ constexpr auto with_activation_attrs(const AttrDef (&own)[n]) {
 // For operators that have a fused and a plain form: the plain one has no activation.
 void check_activation(const InferContext& c);
 
-struct FusedActivation {
-  kernels::Activation function = kernels::Activation::kNone;
-  float alpha = 0.0f, beta = 0.0f;
-};
-FusedActivation fused_activation(const OpContext& c);
+kernels::ActivationCall fused_activation(const OpContext& c);
 
 }  // namespace lanewise

@@ -1,5 +1,5 @@
 // InstanceNormalization, GroupNormalization and MeanVarianceNormalization: statistics of the sample
-// itself, over channels and positions.
+// itself, over channels and positions. lanewise:FusedInstanceNormalization adds an activation.
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -7,6 +7,7 @@
 
 #include "engine/cpu/channel_norm.h"
 #include "engine/graph/op.h"
+#include "engine/ops/fused.h"
 
 namespace lanewise {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 void infer_scaled(InferContext& c) {
   c.expect_dtype(0, {DType::kFloat32, DType::kFloat64});
   c.expect_rank(0, 2, 16);
+  check_activation(c);
   expect_channel_values(c, 1, c.shape(0)[1]);
   expect_channel_values(c, 2, c.shape(0)[1]);
   c.set_output(0, c.dtype(0), c.shape(0));
@@ -33,6 +35,7 @@ ChannelNorm scaled_norm(const LowerContext& c) {
   norm.epsilon = static_cast<double>(c.attr_float("epsilon"));
   norm.scale = 1;
   norm.bias = 2;
+  norm.activation = fused_activation(c);
   return norm;
 }
 
@@ -140,6 +143,7 @@ constexpr AttrDef kEpsilon = {.name = "epsilon",
                               .doc = "added to the variance",
                               .float_default = 1e-5f};
 constexpr AttrDef kInstanceAttrs[] = {kEpsilon};
+constexpr auto kFusedAttrs = with_activation_attrs(kInstanceAttrs);
 constexpr AttrDef kGroupAttrs[] = {kEpsilon,
                                    {.name = "num_groups",
                                     .type = AttrType::kInt,
@@ -158,6 +162,16 @@ constexpr OpDef kOps[] = {
      .min_inputs = 3,
      .max_inputs = 3,
      .attributes = kInstanceAttrs,
+     .infer = infer_scaled,
+     .lower = lower_instance,
+     .layout = LayoutRule::kFollow,
+     .flops = norm_flops},
+    {.domain = "lanewise",
+     .name = "FusedInstanceNormalization",
+     .doc = "activation(InstanceNormalization(x)).",
+     .min_inputs = 3,
+     .max_inputs = 3,
+     .attributes = kFusedAttrs,
      .infer = infer_scaled,
      .lower = lower_instance,
      .layout = LayoutRule::kFollow,

@@ -146,7 +146,7 @@ Step lower_gemm(LowerContext& c) {
     p.c_column = rank >= 1 && shape[rank - 1] != 1 ? 1 : 0;
     p.c_row = rank == 2 && shape[0] != 1 ? shape[1] : 0;
   }
-  const FusedActivation activation = fused_activation(c);
+  const kernels::ActivationCall activation = fused_activation(c);
   p.activation = activation.function;
   p.activation_alpha = activation.alpha;
   p.activation_beta = activation.beta;

@@ -1,5 +1,5 @@
-// What follows a convolution or GEMM element by element runs on its registers: a residual sum
-// (He et al. 2016) and an activation. Fused operators live in the domain "lanewise".
+// What follows a convolution, GEMM or normalisation element by element runs on its registers: a
+// residual sum (He et al. 2016) and an activation. Fused operators live in the domain "lanewise".
 #include <algorithm>
 #include <limits>
 #include <string>
@@ -17,9 +17,15 @@ struct FusedForm {
   std::size_t residual;  // index of the residual input, 0 when the operator takes none
 };
 
-constexpr FusedForm kForms[] = {{"Conv", "FusedConv", 3}, {"Gemm", "FusedGemm", 0}};
+constexpr FusedForm kForms[] = {{"Conv", "FusedConv", 3},
+                                {"Gemm", "FusedGemm", 0},
+                                {"BatchNormalization", "FusedBatchNormalization", 0},
+                                {"InstanceNormalization", "FusedInstanceNormalization", 0},
+                                {"ConvTranspose", "FusedConvTranspose", 0}};
 
 const FusedForm* form_of(const Node& node) {
+  const auto* training = node.attribute<std::int64_t>("training_mode");
+  if (training != nullptr && *training != 0) return nullptr;
   for (const FusedForm& form : kForms) {
     const bool plain = node.op->domain.empty() && node.op->name == form.op;
     const bool fused = node.op->domain == "lanewise" && node.op->name == form.fused;

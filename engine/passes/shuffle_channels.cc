@@ -58,7 +58,8 @@ class Shuffler {
     shuffle.inputs = {x};
     shuffle.outputs = graph_.nodes[i].outputs;
     shuffle.attributes["groups"] = middle[1];
-    erased_[static_cast<std::size_t>(transpose)] = erased_[static_cast<std::size_t>(reshape)] = true;
+    erased_[static_cast<std::size_t>(transpose)] = erased_[static_cast<std::size_t>(reshape)] =
+        true;
     take_concat(shuffle, middle[1]);
     shuffle.formal_inputs = static_cast<int>(shuffle.inputs.size());
     graph_.nodes[i] = std::move(shuffle);

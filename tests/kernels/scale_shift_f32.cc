@@ -1,18 +1,18 @@
-// The scaling of normalisation, in place and not.
+// The scaling of normalisation, with activations, in place and not.
 #include <vector>
 
 #include "engine/kernels/moments/moments.h"
-#include "tests/kernels/check.h"
+#include "tests/kernels/epilogue.h"
 
 namespace lanewise::testing {
 namespace {
 
 void expect_scaled(Case& c, float got, double x, double mean, double scale, double shift,
-                   std::int64_t at) {
+                   const kernels::Epilogue& e, std::int64_t at) {
   Sum sum;
   sum.add((x - mean) * scale);
   sum.add(shift);
-  c.expect(got, sum.value, c.exact() ? 0.0 : gamma(4) * sum.size, "output", at);
+  expect_activated(c, got, sum, 3.0, e, at, c.exact());
 }
 
 }  // namespace
@@ -29,20 +29,23 @@ void test_scale_shift_f32(Case& c) {
   const float* scale = c.floats(how == 0 ? 1 : n);
   const float* shift = c.floats(how == 0 ? 1 : n);
   const float inverse = c.number();
+  kernels::Epilogue e = draw_epilogue(c, 1, 1);  // its activation alone
+  if (how == 1) e.activation = kernels::Activation::kNone;
+  const kernels::ActivationCall activation{e.activation, e.alpha, e.beta};
   auto* y = c.room<float>(rows * n);
   for (std::int64_t i = 0; in_place && i < rows * n; ++i) y[i] = x[i];
   const float* from = in_place ? y : x;
-  if (how == 0) kernel.uniform(from, n, *mean, *scale, *shift, y);
+  if (how == 0) kernel.uniform(from, n, *mean, *scale, *shift, activation, y);
   if (how == 1) kernel.vectors(from, n, *mean, inverse, scale, shifted ? shift : nullptr, y);
-  if (how == 2) kernel.columns(from, rows, n, mean, scale, shift, y);
+  if (how == 2) kernel.columns(from, rows, n, mean, scale, shift, activation, y);
   for (std::int64_t i = 0; i < rows * n; ++i) {
     const std::int64_t j = i % n;
-    if (how == 0) expect_scaled(c, y[i], x[i], *mean, *scale, *shift, i);
+    if (how == 0) expect_scaled(c, y[i], x[i], *mean, *scale, *shift, e, i);
     if (how == 1) {
       expect_scaled(c, y[i], x[i], *mean, double{inverse} * double{scale[j]},
-                    shifted ? shift[j] : 0.0, i);
+                    shifted ? shift[j] : 0.0, e, i);
     }
-    if (how == 2) expect_scaled(c, y[i], x[i], mean[j], scale[j], shift[j], i);
+    if (how == 2) expect_scaled(c, y[i], x[i], mean[j], scale[j], shift[j], e, i);
   }
 }
 

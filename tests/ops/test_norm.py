@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from onnx import helper
 
-from tests.ops.one_node import ISAS, fails, run
+import lanewise as lw
+from tests.ops.one_node import ISAS, fails, model, run
 
 Array = NDArray[Any]
 EPS = float(np.finfo(np.float32).eps)
@@ -281,3 +283,53 @@ def test_messages() -> None:
     fails("LRN", [x], "'size' is 0", size=0)
     fails("MeanVarianceNormalization", [x], "'axes' has 4, outside", axes=[4])
     fails("LRN", [x.astype(np.int32)], "must be of float32", size=3)
+
+
+ACTIVATIONS: dict[str, Any] = {
+    "Relu": lambda x: np.maximum(x, 0),
+    "LeakyRelu": lambda x: np.where(x < 0, x * np.float32(0.01), x),
+    "Sigmoid": lambda x: 1 / (1 + np.exp(-x.astype(np.float64))),
+    "HardSwish": lambda x: x * np.clip(x.astype(np.float64) / 6 + 0.5, 0, 1),
+}
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("op", ["BatchNormalization", "InstanceNormalization"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_fused_activation(activation: str, op: str, channels_last: bool, isa: str) -> None:
+    """The activation is that of the value that the normalisation alone gives."""
+    for seed, shape in enumerate(SHAPES[1:]):
+        x, scale, bias = samples(seed, shape)
+        parameters = [scale, bias]
+        if op == "BatchNormalization":
+            parameters += [bias, np.abs(scale) + np.float32(0.1)]
+        inputs = [x, *parameters]
+        proto = model(op, inputs, constants=range(1, len(inputs)), channels_last=channels_last)
+        proto.graph.node.append(helper.make_node(activation, ["y0"], ["z"]))
+        proto.graph.output[0].name = "z"
+        session = lw.load(proto, isa=isa, threads=2)
+        layers = [layer.op for layer in session.profile({"x0": x}, 1).layers]
+        assert f"lanewise:Fused{op}" in layers
+        assert activation not in layers
+        inner = session.run({"x0": x}, outputs=["y0"])["y0"]
+        expected = ACTIVATIONS[activation](inner)
+        np.testing.assert_allclose(session.run({"x0": x})["z"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_training_is_not_fused() -> None:
+    x, scale, bias = samples(3, (2, 6, 5, 4))
+    attributes = {"training_mode": 1}
+    proto = model("BatchNormalization", [x, scale, bias, bias, np.abs(scale)], **attributes)
+    proto.graph.node.append(helper.make_node("Relu", ["y0"], ["z"]))
+    proto.graph.output[0].name = "z"
+    feeds = {f"x{i}": a for i, a in enumerate([x, scale, bias, bias, np.abs(scale)])}
+    session = lw.load(proto)
+    both = session.run(feeds, outputs=["y0", "z"])
+    np.testing.assert_array_equal(session.run(feeds)["z"], np.maximum(both["y0"], 0))
+
+
+def test_fused_activation_messages() -> None:
+    x, scale, bias = samples(0, (1, 4, 3, 3))
+    fails("FusedInstanceNormalization", [x, scale, bias], "'activation' is 'Sine'",
+          domain="lanewise", activation="Sine")  # fmt: skip

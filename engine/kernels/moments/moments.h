@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "engine/base/cpu.h"
+#include "engine/kernels/epilogue.h"
 
 namespace lanewise::kernels {
 
@@ -31,15 +32,17 @@ const MomentsF32& moments_f32(Isa isa);
 
 // y = (x - mean) * scale + shift; x and y may be the same memory.
 struct ScaleShiftF32 {
-  // One mean, scale and shift for all.
+  // One mean, scale and shift for all, then an activation.
   void (*uniform)(const float* x, std::int64_t n, float mean, float scale, float shift,
-                  float* y) noexcept;
+                  const ActivationCall& activation, float* y) noexcept;
   // y = (x - mean) * inverse * scale[i] + shift[i]; `shift` may be null.
   void (*vectors)(const float* x, std::int64_t n, float mean, float inverse, const float* scale,
                   const float* shift, float* y) noexcept;
-  // Dense rows of `columns` elements, each column with its own mean, scale and shift.
+  // Dense rows of `columns` elements, each column with its own mean, scale and shift; then an
+  // activation.
   void (*columns)(const float* x, std::int64_t rows, std::int64_t columns, const float* mean,
-                  const float* scale, const float* shift, float* y) noexcept;
+                  const float* scale, const float* shift, const ActivationCall& activation,
+                  float* y) noexcept;
 };
 const ScaleShiftF32& scale_shift_f32(Isa isa);
 

@@ -1,19 +1,27 @@
 // isas: baseline avx2 avx512
-// The element-wise half of normalisation: (x - mean) * scale + shift. The difference is taken
+// The element-wise half of normalisation: (x - mean) * scale + shift, and an activation of it. The
+// difference is taken
 // first: folding the mean into the shift would cancel where the mean is large beside the deviation.
 #include "engine/kernels/moments/moments.h"
+#include "engine/simd/activation.h"
 #include "engine/simd/simd.h"
 
 namespace lanewise::LANEWISE_ISA {
 namespace {
 
 void uniform(const float* x, std::int64_t n, float mean, float scale, float shift,
-             float* y) noexcept {
-  const F32 m = splat(mean), a = splat(scale), b = splat(shift);
-  std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(y + i, fma(load(x + i) - m, a, b));
-  const int rest = static_cast<int>(n - i);
-  if (rest > 0) store_first(y + i, fma(load_first(x + i, rest) - m, a, b), rest);
+             const kernels::ActivationCall& activation, float* y) noexcept {
+  with_activation(activation.function, [&](auto tag) __attribute__((always_inline)) {
+    const F32 alpha = splat(activation.alpha), beta = splat(activation.beta);
+    const F32 m = splat(mean), a = splat(scale), b = splat(shift);
+    const auto result = [&](F32 v) __attribute__((always_inline)) {
+      return activate<decltype(tag)::value>(fma(v - m, a, b), alpha, beta);
+    };
+    std::int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) store(y + i, result(load(x + i)));
+    const int rest = static_cast<int>(n - i);
+    if (rest > 0) store_first(y + i, result(load_first(x + i, rest)), rest);
+  });
 }
 
 void vectors(const float* x, std::int64_t n, float mean, float inverse, const float* scale,
@@ -33,18 +41,27 @@ void vectors(const float* x, std::int64_t n, float mean, float inverse, const fl
 }
 
 void columns(const float* x, std::int64_t rows, std::int64_t width, const float* mean,
-             const float* scale, const float* shift, float* y) noexcept {
-  for (std::int64_t row = 0; row < rows; ++row, x += width, y += width) {
-    std::int64_t c = 0;
-    for (; c + kLanes <= width; c += kLanes) {
-      store(y + c, fma(load(x + c) - load(mean + c), load(scale + c), load(shift + c)));
+             const float* scale, const float* shift, const kernels::ActivationCall& activation,
+             float* y) noexcept {
+  with_activation(activation.function, [&](auto tag) __attribute__((always_inline)) {
+    const F32 alpha = splat(activation.alpha), beta = splat(activation.beta);
+    const auto result = [&](F32 v, F32 m, F32 a, F32 b) __attribute__((always_inline)) {
+      return activate<decltype(tag)::value>(fma(v - m, a, b), alpha, beta);
+    };
+    for (std::int64_t row = 0; row < rows; ++row, x += width, y += width) {
+      std::int64_t c = 0;
+      for (; c + kLanes <= width; c += kLanes) {
+        store(y + c, result(load(x + c), load(mean + c), load(scale + c), load(shift + c)));
+      }
+      const int rest = static_cast<int>(width - c);
+      if (rest > 0) {
+        store_first(y + c,
+                    result(load_first(x + c, rest), load_first(mean + c, rest),
+                           load_first(scale + c, rest), load_first(shift + c, rest)),
+                    rest);
+      }
     }
-    const int rest = static_cast<int>(width - c);
-    if (rest > 0) {
-      const F32 v = load_first(x + c, rest) - load_first(mean + c, rest);
-      store_first(y + c, fma(v, load_first(scale + c, rest), load_first(shift + c, rest)), rest);
-    }
-  }
+  });
 }
 
 }  // namespace
