@@ -11,8 +11,8 @@ std::vector<Work> bench_interleave(Isa isa) {
   for (const auto& [groups, count] : {std::pair<std::int64_t, std::int64_t>{2, 58}, {3, 80}}) {
     const std::int64_t step = groups * count;
     const auto in = floats(kRows * step), out = floats(kRows * step);
-    works.push_back({std::to_string(groups) + " groups", 0,
-                     8.0 * static_cast<double>(kRows * step), [=, groups = groups, count = count] {
+    works.push_back({std::to_string(groups) + " groups", 0, 8.0 * static_cast<double>(kRows * step),
+                     [=, groups = groups, count = count] {
                        const void* parts[kernels::Interleave::kMostGroups];
                        for (std::int64_t g = 0; g < groups; ++g) parts[g] = in->data() + g * count;
                        kernel.b4(parts, step, groups, count, kRows, out->data());

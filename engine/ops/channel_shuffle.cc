@@ -74,19 +74,19 @@ Step interleave_step(const LowerContext& c, const Shuffle& s) {
   step.run = [s, kernel = &kernels::interleave(c.isa())](const RunContext& run) {
     const std::int64_t width = s.groups * s.count;
     const std::int64_t grain = kTaskElements / std::max<std::int64_t>(width, 1) + 1;
-    parallel_for(run.threads, s.images * s.pixels, grain, [&](std::int64_t begin,
-                                                              std::int64_t end) {
-      for (int o = 0; o < s.outputs; ++o) {
-        if (!run.has_out(o)) continue;
-        const void* from[kernels::Interleave::kMostGroups];
-        for (std::int64_t g = 0; g < s.groups; ++g) {
-          const auto [input, channel] = s.source(g, o);
-          from[g] = run.in<float>(input) + begin * s.in_channels + channel;
-        }
-        kernel->b4(from, s.in_channels, s.groups, s.count, end - begin,
-                   run.out<float>(o) + begin * width);
-      }
-    });
+    parallel_for(run.threads, s.images * s.pixels, grain,
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (int o = 0; o < s.outputs; ++o) {
+                     if (!run.has_out(o)) continue;
+                     const void* from[kernels::Interleave::kMostGroups];
+                     for (std::int64_t g = 0; g < s.groups; ++g) {
+                       const auto [input, channel] = s.source(g, o);
+                       from[g] = run.in<float>(input) + begin * s.in_channels + channel;
+                     }
+                     kernel->b4(from, s.in_channels, s.groups, s.count, end - begin,
+                                run.out<float>(o) + begin * width);
+                   }
+                 });
   };
   return step;
 }

@@ -1,4 +1,5 @@
-// ConvTranspose: the shape rule. The algorithm is in engine/cpu/conv/transposed.cc.
+// ConvTranspose, and lanewise:FusedConvTranspose, which applies an activation: the shape rule. The
+// algorithms are in engine/cpu/conv.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -7,6 +8,7 @@
 #include "engine/cpu/conv/transposed.h"
 #include "engine/graph/op.h"
 #include "engine/ops/conv_problem.h"
+#include "engine/ops/fused.h"
 #include "engine/ops/window.h"
 
 namespace lanewise {
@@ -65,6 +67,7 @@ Window transposed_window(const OpContext& c) {
 void infer_conv_transpose(InferContext& c) {
   c.expect_dtype(0, {DType::kFloat32, DType::kFloat64});
   c.expect_same_dtype(0, 1);
+  check_activation(c);
   const Window window = transposed_window(c);
   const Shape &x = c.shape(0), &w = c.shape(1);
   const std::int64_t group = c.attr_int("group");
@@ -90,7 +93,12 @@ void infer_conv_transpose(InferContext& c) {
 }
 
 Step lower(LowerContext& c) {
-  return lower_conv_transposed(conv_problem(c, transposed_window(c)), c);
+  ConvProblem p = conv_problem(c, transposed_window(c));
+  const kernels::ActivationCall activation = fused_activation(c);
+  p.activation = activation.function;
+  p.alpha = activation.alpha;
+  p.beta = activation.beta;
+  return lower_conv_transposed(p, c);
 }
 
 double conv_transpose_flops(const OpContext& c, std::span<const ValueInfo>) {
@@ -119,6 +127,7 @@ constexpr AttrDef kAttrs[] = {
      .type = AttrType::kInts,
      .doc = "cut from the output: all begins, then all ends"},
     {.name = "strides", .type = AttrType::kInts, .doc = "step per axis, 1 unless given"}};
+constexpr auto kFusedAttrs = with_activation_attrs(kAttrs);
 
 constexpr OpDef kOps[] = {
     {.name = "ConvTranspose",
@@ -127,6 +136,16 @@ constexpr OpDef kOps[] = {
      .min_inputs = 2,
      .max_inputs = 3,
      .attributes = kAttrs,
+     .infer = infer_conv_transpose,
+     .lower = lower,
+     .layout = LayoutRule::kChannels,
+     .flops = conv_transpose_flops},
+    {.domain = "lanewise",
+     .name = "FusedConvTranspose",
+     .doc = "activation(ConvTranspose(X, W, B)).",
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .attributes = kFusedAttrs,
      .infer = infer_conv_transpose,
      .lower = lower,
      .layout = LayoutRule::kChannels,

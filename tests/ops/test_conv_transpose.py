@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from onnx import helper
 
-from tests.ops.one_node import ISAS, fails, run
+import lanewise as lw
+from tests.ops.one_node import ISAS, fails, model, run
 
 Array = NDArray[Any]
 Ints = Sequence[int]
@@ -171,3 +173,66 @@ def test_messages() -> None:
     fails(op, [x, w], "'auto_pad' is 'FULL'", auto_pad="FULL")
     fails(op, [x, w.astype(np.float64)], "must have one type")
     fails(op, [x.reshape(1, 4, 25), w], "must have rank 3")
+
+
+def algorithms(
+    case: Case, seed: int, force: str = "", activation: str = "", **options: Any
+) -> set[str]:
+    """Checks a case with constant weights on every ISA; returns the algorithms taken."""
+    rng = np.random.default_rng(seed)
+    x, w = (rng.integers(-4, 5, list(shape)).astype(np.float32) for shape in (case.x, case.w))
+    b = rng.integers(-9, 9, case.w[1] * case.group).astype(np.float32)
+    expected = scattered(case, x, w) + b.reshape(-1, *[1] * (len(case.x) - 2))
+    proto = model("ConvTranspose", [x, w, b], constants=[1, 2], **case.attributes())
+    if activation:
+        proto.graph.node.append(helper.make_node(activation, ["y0"], ["z"]))
+        proto.graph.output[0].name = "z"
+        expected = np.maximum(
+            expected, expected * {"Relu": 0, "LeakyRelu": np.float32(0.01)}[activation]
+        )
+    taken = set()
+    for isa in ISAS:
+        for threads in (1, 2):
+            loaded = lw.load(proto, isa=isa, threads=threads, _force=force, **options)
+            (y,) = loaded.run({"x0": x}).values()
+            np.testing.assert_array_equal(y, expected.astype(np.float32), f"{case} {isa}")
+            layers = loaded.profile({"x0": x}, 1).layers
+            if activation:
+                assert activation not in [layer.op for layer in layers]
+            taken |= {layer.algorithm for layer in layers if "ConvTranspose" in layer.op}
+    return taken
+
+
+TAPS = {
+    "pix2pix": Case([1, 32, 9, 9], [32, 3, 4, 4], strides=[2, 2], pads=[1, 1, 1, 1]),
+    "stride 1": Case([2, 17, 6, 5], [17, 2, 3, 3], pads=[1, 1, 1, 1]),
+    "stride beyond the kernel": Case([1, 3, 4, 3], [3, 1, 2, 1], strides=[3, 4]),
+    "output padding": Case([1, 6, 5, 5], [6, 4, 3, 3], [2, 3], pads=[1, 0, 1, 2], added=[1, 2]),
+    "dilation": Case([1, 4, 5, 6], [4, 3, 3, 2], strides=[2, 3], dilations=[2, 3]),
+    "dilation of the stride": Case([1, 4, 9, 9], [4, 2, 3, 3], strides=[2, 2], dilations=[2, 2]),
+    "one axis": Case([2, 10, 13], [10, 3, 5], strides=[3], pads=[2, 1]),
+    "flat third axis": Case([1, 5, 3, 4, 3], [5, 2, 1, 3, 2], [1, 1, 2], pads=[0, 1, 0, 0, 1, 1]),
+    "many blocks": Case([2, 8, 70, 60], [8, 3, 5, 5], strides=[2, 2], pads=[2, 2, 2, 2]),
+    "cut to the middle": Case([1, 4, 6, 6], [4, 2, 3, 3], strides=[2, 2], pads=[5, 3, 4, 6]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TAPS)
+def test_taps_as_outputs(name: str) -> None:
+    for seed, activation in enumerate(["", "Relu", "LeakyRelu"]):
+        assert algorithms(TAPS[name], seed, "taps as outputs", activation) == {"taps as outputs"}
+
+
+def test_taps_as_outputs_is_chosen() -> None:
+    case = Case([1, 64, 32, 32], [64, 3, 4, 4], strides=[2, 2], pads=[1, 1, 1, 1])
+    assert algorithms(case, 0) == {"taps as outputs"}
+    assert algorithms(case, 0, numerics="strict") == {"phases"}
+    many = Case([1, 64, 8, 8], [64, 64, 4, 4], strides=[2, 2], pads=[1, 1, 1, 1])
+    assert algorithms(many, 0, activation="Relu") == {"phases"}
+
+
+def test_fused_activation_of_bias_and_plain_loops() -> None:
+    """Outputs beyond the kernel hold the activated bias; the plain loops activate as well."""
+    sparse = Case([1, 3, 4, 3], [3, 8, 2, 1], strides=[3, 4])
+    for force, taken in (("phases", "phases"), ("generic", "generic")):
+        assert algorithms(sparse, 1, force, "LeakyRelu") == {taken}

@@ -1,5 +1,6 @@
-// The last step of a convolution whose kernel columns were multiplied as outputs of their own:
-// sums of their products, each taken from the input pixel that the column falls on.
+// The last step of a convolution, or transposed convolution, whose kernel columns were multiplied
+// as outputs of their own: sums of their products, each taken from the input pixel that the column
+// falls on.
 #pragma once
 
 #include <cstdint>
@@ -28,5 +29,27 @@ struct ShiftSumF32 {
 };
 
 const ShiftSumF32& shift_sum_f32(Isa isa);
+
+// One output row of a transposed convolution: y[x][o] = sum over lines, then over k < taps for
+// which x + pad - k * dilation = i * stride with i in [0, in_width), of
+// partial[line][i][k * outputs + o]; then the epilogue.
+struct StrideSum {
+  const float* const* partial = nullptr;
+  std::int64_t lines = 0;
+  std::int64_t partial_step = 0, in_width = 0;
+  std::int64_t taps = 1, stride = 1, dilation = 1, pad = 0;
+  int outputs = 1;  // at most `lanes`
+  float* out = nullptr;
+  std::int64_t out_width = 0;
+  Epilogue epilogue;  // rows of C are output pixels
+};
+
+struct StrideSumF32 {
+  int lanes;
+  // Whole vectors are read: `lanes` floats past the last partial must be readable.
+  void (*row)(const StrideSum&) noexcept;
+};
+
+const StrideSumF32& stride_sum_f32(Isa isa);
 
 }  // namespace lanewise::kernels
