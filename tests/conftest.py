@@ -6,7 +6,7 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the length of the mutation test, which sanitisers make slow."""
+    """Adds seeds, and the lengths of tests that sanitisers make slow."""
     parser.addoption(
         "--fuzz-cases",
         type=int,
@@ -20,4 +20,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=0,
         metavar="S",
         help="number of the first mutation, to replay or to go on from (default: 0)",
+    )
+    parser.addoption(
+        "--graph-count",
+        type=int,
+        default=500,
+        metavar="N",
+        help="random graphs that tests/graphs runs (default: 500)",
+    )
+    parser.addoption(
+        "--graph-seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help="seed of the first random graph, to replay or to go on from (default: 0)",
     )

@@ -95,7 +95,10 @@ void Segment::run(std::map<ValueId, Tensor>& live, int threads, Trace* trace) co
     } else if (result.copy_from.kind == Place::Kind::kResult) {
       results[i] = results[result.copy_from.index].viewed(result.dtype, result.shape);
     }
-    live.insert_or_assign(result.id, std::move(results[i]));
+  }
+  // Not before: a result may be a view of any other.
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    live.insert_or_assign(parts_.results[i].id, std::move(results[i]));
   }
   give_back(std::move(frame));
 }
