@@ -44,6 +44,25 @@ std::vector<std::int32_t> zeros_for(const RunContext& run, DType dtype, std::int
   return read_zeros(stored_type(dtype), run.inputs[2], count);
 }
 
+// The scales as float32, as which all of their types are exact but int32.
+class Scales {
+ public:
+  Scales(const RunContext& run, DType dtype, std::int64_t count) : data_(run.in<float>(1)) {
+    if (dtype != DType::kInt32 && !is_small(dtype)) return;
+    for (std::int64_t i = 0; i < count; ++i) {
+      own_.push_back(dtype == DType::kInt32 ? static_cast<float>(run.in<std::int32_t>(1)[i])
+                                            : decode_small(dtype, run.in<std::uint8_t>(1)[i]));
+    }
+    data_ = own_.data();
+  }
+
+  const float* data() const { return data_; }
+
+ private:
+  std::vector<float> own_;
+  const float* data_;
+};
+
 DType attr_dtype(const OpContext& c, std::string_view name) {
   const std::int64_t code = c.attr_int(name);
   if (code != 0 && !is_dtype(code))
@@ -53,7 +72,8 @@ DType attr_dtype(const OpContext& c, std::string_view name) {
 
 void infer_quantize(InferContext& c) {
   c.expect_dtype(0, {DType::kFloat32, DType::kFloat16, DType::kBFloat16, DType::kInt32});
-  c.expect_dtype(1, {DType::kFloat32, DType::kFloat16, DType::kBFloat16});
+  c.expect_dtype(
+      1, {DType::kFloat32, DType::kFloat16, DType::kBFloat16, DType::kInt32, DType::kFloat8E8M0});
   check_granularity(c);
   DType result = attr_dtype(c, "output_dtype");
   if (c.has_input(2)) {
@@ -81,10 +101,10 @@ const float* as_floats(const RunContext& run, DType dtype, std::int64_t begin, s
 
 template <class T>
 void quantize_all(const RunContext& run, const QuantPlacement& p, std::int64_t elements,
-                  std::int64_t count, DType from, DType to, const kernels::Quantize& table) {
+                  const float* scales, std::int64_t count, DType from, DType to,
+                  const kernels::Quantize& table) {
   const auto quantize = quant_rows<T>(table).quantize;
   const kernels::QuantRange range = quant_range(to);
-  const float* scales = run.in<float>(1);
   const std::vector<std::int32_t> zeros = zeros_for(run, to, count);
   T* y = run.out<T>(0);
   const auto row = [&](std::int64_t begin, std::int64_t n, std::int64_t at) {
@@ -105,7 +125,7 @@ void quantize_all(const RunContext& run, const QuantPlacement& p, std::int64_t e
   for_rows(p, elements, run.threads, row, chunk);
 }
 
-// To and from 8- and 4-bit floats, element by element: no network is slow because of them.
+// To and from floats of 8 bits and fewer, element by element: no network is slow because of them.
 template <class F>
 void for_elements(const QuantPlacement& p, std::int64_t elements, int threads, F&& f) {
   for_rows(
@@ -127,11 +147,13 @@ Step lower_quantize_small(LowerContext& c) {
   Step step;
   step.algorithm = "elements";
   step.run = [p = quant_placement(c), elements = c.shape(0).elements(), from = c.dtype(0),
-              to = c.output(0).dtype, rounding](const RunContext& run) {
+              count = c.shape(1).elements(), scale = c.dtype(1), to = c.output(0).dtype,
+              rounding](const RunContext& run) {
+    const Scales scales(run, scale, count);
     for_elements(p, elements, run.threads, [&](std::int64_t i, std::int64_t at) {
       float buffer;
       const float value =
-          *as_floats(run, from, i, 1, &buffer) / run.in<float>(1)[at] + small_zero(run, to, at);
+          *as_floats(run, from, i, 1, &buffer) / scales.data()[at] + small_zero(run, to, at);
       run.out<std::uint8_t>(0)[i] = encode_small(to, value, rounding);
     });
   };
@@ -141,12 +163,13 @@ Step lower_quantize_small(LowerContext& c) {
 Step lower_dequantize_small(LowerContext& c) {
   Step step;
   step.algorithm = "elements";
-  step.run = [p = quant_placement(c), elements = c.shape(0).elements(),
-              from = c.dtype(0)](const RunContext& run) {
+  step.run = [p = quant_placement(c), elements = c.shape(0).elements(), from = c.dtype(0),
+              count = c.shape(1).elements(), scale = c.dtype(1)](const RunContext& run) {
+    const Scales scales(run, scale, count);
     for_elements(p, elements, run.threads, [&](std::int64_t i, std::int64_t at) {
       const float value =
           decode_small(from, run.in<std::uint8_t>(0)[i]) - small_zero(run, from, at);
-      run.out<float>(0)[i] = value * run.in<float>(1)[at];
+      run.out<float>(0)[i] = value * scales.data()[at];
     });
   };
   return step;
@@ -158,14 +181,17 @@ Step lower_quantize(LowerContext& c) {
   step.algorithm = "rows";
   step.run = [p = quant_placement(c), elements = c.shape(0).elements(),
               count = c.shape(1).elements(), from = c.dtype(0), to = c.output(0).dtype,
-              &table = kernels::quantize(c.isa())](const RunContext& run) {
+              scale = c.dtype(1), &table = kernels::quantize(c.isa())](const RunContext& run) {
+    const Scales held(run, scale, count);
+    const float* scales = held.data();
     switch (stored_type(to)) {
       case DType::kUInt8:
-        return quantize_all<std::uint8_t>(run, p, elements, count, from, to, table);
-      case DType::kInt8: return quantize_all<std::int8_t>(run, p, elements, count, from, to, table);
+        return quantize_all<std::uint8_t>(run, p, elements, scales, count, from, to, table);
+      case DType::kInt8:
+        return quantize_all<std::int8_t>(run, p, elements, scales, count, from, to, table);
       case DType::kUInt16:
-        return quantize_all<std::uint16_t>(run, p, elements, count, from, to, table);
-      default: return quantize_all<std::int16_t>(run, p, elements, count, from, to, table);
+        return quantize_all<std::uint16_t>(run, p, elements, scales, count, from, to, table);
+      default: return quantize_all<std::int16_t>(run, p, elements, scales, count, from, to, table);
     }
   };
   return step;
@@ -177,7 +203,7 @@ void infer_dequantize(InferContext& c) {
     c.fail("input 0 must be quantised: an integer of at most 32 bits or a float of 8 or 4, found " +
            std::string(dtype_name(c.dtype(0))));
   }
-  c.expect_dtype(1, {DType::kFloat32, DType::kFloat16, DType::kBFloat16});
+  c.expect_dtype(1, {DType::kFloat32, DType::kFloat16, DType::kBFloat16, DType::kFloat8E8M0});
   if (c.has_input(2)) c.expect_same_dtype(0, 2);
   check_granularity(c);
   const DType wanted = attr_dtype(c, "output_dtype");
@@ -185,12 +211,17 @@ void infer_dequantize(InferContext& c) {
       wanted != DType::kBFloat16) {
     c.fail("attribute 'output_dtype' must be float32, float16 or bfloat16");
   }
+  if (wanted == DType::kUndefined && is_small(c.dtype(1))) {
+    c.fail("scales of " + std::string(dtype_name(c.dtype(1))) +
+           " do not tell the output's type; set the attribute 'output_dtype'");
+  }
   c.set_output(0, wanted == DType::kUndefined ? c.dtype(1) : wanted, c.shape(0));
 }
 
 template <class T>
 void dequantize_all(const RunContext& run, const QuantPlacement& p, std::int64_t elements,
-                    std::int64_t count, DType from, const kernels::Quantize& table) {
+                    const float* scales, std::int64_t count, DType from,
+                    const kernels::Quantize& table) {
   const auto dequantize = [&] {
     if constexpr (std::is_same_v<T, std::int32_t>) {
       return table.dequantize_s32;
@@ -199,7 +230,6 @@ void dequantize_all(const RunContext& run, const QuantPlacement& p, std::int64_t
     }
   }();
   const T* x = run.in<T>(0);
-  const float* scales = run.in<float>(1);
   const std::vector<std::int32_t> zeros = zeros_for(run, from, count);
   float* y = run.out<float>(0);
   for_rows(
@@ -219,15 +249,20 @@ Step lower_dequantize(LowerContext& c) {
   Step step;
   step.algorithm = "rows";
   step.run = [p = quant_placement(c), elements = c.shape(0).elements(),
-              count = c.shape(1).elements(), from = c.dtype(0),
+              count = c.shape(1).elements(), from = c.dtype(0), scale = c.dtype(1),
               &table = kernels::quantize(c.isa())](const RunContext& run) {
+    const Scales held(run, scale, count);
+    const float* scales = held.data();
     switch (stored_type(from)) {
-      case DType::kUInt8: return dequantize_all<std::uint8_t>(run, p, elements, count, from, table);
-      case DType::kInt8: return dequantize_all<std::int8_t>(run, p, elements, count, from, table);
+      case DType::kUInt8:
+        return dequantize_all<std::uint8_t>(run, p, elements, scales, count, from, table);
+      case DType::kInt8:
+        return dequantize_all<std::int8_t>(run, p, elements, scales, count, from, table);
       case DType::kUInt16:
-        return dequantize_all<std::uint16_t>(run, p, elements, count, from, table);
-      case DType::kInt16: return dequantize_all<std::int16_t>(run, p, elements, count, from, table);
-      default: return dequantize_all<std::int32_t>(run, p, elements, count, from, table);
+        return dequantize_all<std::uint16_t>(run, p, elements, scales, count, from, table);
+      case DType::kInt16:
+        return dequantize_all<std::int16_t>(run, p, elements, scales, count, from, table);
+      default: return dequantize_all<std::int32_t>(run, p, elements, scales, count, from, table);
     }
   };
   return step;

@@ -15,7 +15,7 @@ namespace lanewise {
 namespace {
 
 void infer_one_hot(InferContext& c) {
-  if (!visit_number(c.dtype(0), [](auto) {})) {
+  if (c.dtype(0) == DType::kBool || !visit_scalar(c.dtype(0), [](auto) {})) {
     c.fail("'indices' must be of a number type, found " + std::string(dtype_name(c.dtype(0))));
   }
   const std::vector<double> depth = c.need(1).float_values();
@@ -45,7 +45,7 @@ Step lower_one_hot(LowerContext& c) {
       const T* values = run.in<T>(2);
       T* out = run.out<T>(0);
       std::fill_n(out, count * depth, values[0]);
-      visit_number(index, [&](auto index_type) {
+      visit_scalar(index, [&](auto index_type) {
         using I = typename decltype(index_type)::type;
         for (std::int64_t i = 0; i < count; ++i) {
           const I raw = run.in<I>(0)[i];
@@ -54,7 +54,7 @@ Step lower_one_hot(LowerContext& c) {
                 static_cast<double>(raw) < static_cast<double>(depth))) {
             continue;
           }
-          const auto at = static_cast<std::int64_t>(raw);
+          const auto at = static_cast<std::int64_t>(static_cast<double>(raw));
           const std::int64_t hot = at < 0 ? at + depth : at;
           out[(i / inner * depth + hot) * inner + i % inner] = values[1];
         }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <complex>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -15,9 +16,22 @@
 namespace lanewise {
 namespace {
 
+// visit_scalar, with complex numbers and strings: the types that have a zero, "" being that of
+// strings.
+template <class F>
+bool visit_zeroable(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::kComplex64: f(std::type_identity<std::complex<float>>{}); return true;
+    case DType::kComplex128: f(std::type_identity<std::complex<double>>{}); return true;
+    case DType::kString: f(std::type_identity<std::string>{}); return true;
+    default: return visit_scalar(dtype, static_cast<F&&>(f));
+  }
+}
+
 void infer_non_zero(InferContext& c) {
-  if (!visit_scalar(c.dtype(0), [](auto) {})) {
-    c.fail("input must be of a number type, found " + std::string(dtype_name(c.dtype(0))));
+  if (!visit_zeroable(c.dtype(0), [](auto) {})) {
+    c.fail("input must be of a number type, bool or string, found " +
+           std::string(dtype_name(c.dtype(0))));
   }
   c.set_output(0, DType::kInt64, Shape{c.shape(0).rank(), kUnknown});
 }
@@ -27,7 +41,7 @@ Step lower_non_zero(LowerContext& c) {
   step.algorithm = "scan";
   step.run = [shape = c.shape(0), dtype = c.dtype(0)](const RunContext& run) {
     std::vector<std::int64_t> found;
-    visit_scalar(dtype, [&](auto type) {
+    visit_zeroable(dtype, [&](auto type) {
       using T = typename decltype(type)::type;
       const std::int64_t elements = shape.elements();
       for (std::int64_t i = 0; i < elements; ++i) {

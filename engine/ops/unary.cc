@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "engine/ops/eltwise.h"
+#include "engine/ops/small_types.h"
 
 namespace lanewise {
 namespace {
@@ -72,12 +73,16 @@ Step lower_bitwise_not(LowerContext& c) {
 }
 
 void infer_test(InferContext& c) {
-  expect_types(c, 0, kFloats);
+  if (!is_small(c.dtype(0))) expect_types(c, 0, kFloats);
   c.set_output(0, DType::kBool, c.shape(0));
 }
 
 template <class F>
 Step float_test(const LowerContext& c, F test) {
+  if (const DType type = c.dtype(0); is_small(type)) {
+    return map_elements<std::uint8_t, bool>(
+        c, [=](std::uint8_t code) { return test(decode_small(type, code)); });
+  }
   if (c.dtype(0) == DType::kFloat32) return map_elements<float, bool>(c, test);
   return map_elements<double, bool>(c, test);
 }
