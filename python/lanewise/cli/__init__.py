@@ -16,7 +16,7 @@ from lanewise._core import __version__
 
 __all__ = ["main"]
 
-COMMANDS = ("demo", "info", "check", "run", "bench", "explain")
+COMMANDS = ("demo", "info", "check", "run", "bench", "explain", "ops")
 INTERRUPTED = 130
 DEBUG_HELP = "show a traceback on failure"
 
