@@ -22,32 +22,34 @@ class Runner {
     groups_ = norm_.across_images ? channels_ : moments_.entries() / norm_.channels;
   }
 
-  // Doubles: the sums, the groups' mean and variance, partial sums; then three T per entry.
+  // Doubles: sums and squares, the groups' mean and variance, those of parts; three T per entry.
   std::size_t scratch_bytes() const {
-    const std::int64_t doubles = moments_.entries() + 2 * groups_ + moments_.scratch();
+    const std::int64_t doubles =
+        2 * moments_.entries() + 2 * groups_ + moments_.statistics_scratch();
     return static_cast<std::size_t>(checked_multiply(doubles + 3 * moments_.entries(), 8));
   }
 
   void operator()(const RunContext& run) const {
     const std::int64_t entries = moments_.entries();
     double* sums = reinterpret_cast<double*>(run.scratch);
-    double* mean = sums + entries;
+    double* squares = sums + entries;
+    double* mean = squares + entries;
     double* variance = mean + groups_;
     double* partial = variance + groups_;
-    T* centre = reinterpret_cast<T*>(partial + moments_.scratch());
+    T* centre = reinterpret_cast<T*>(partial + moments_.statistics_scratch());
     T* scale = centre + entries;
     T* shift = scale + entries;
     const T* x = run.in<T>(0);
 
-    moments_.reduce(run.threads, Fold::kSum, x, nullptr, partial, sums);
+    moments_.statistics(run.threads, x, partial, sums, squares);
     mean_of_groups(sums, mean);
-    for (std::int64_t e = 0; e < entries; ++e) centre[e] = static_cast<T>(mean[group(e)]);
-    moments_.reduce(run.threads, Fold::kSquares, x, centre, partial, sums);
-    mean_of_groups(sums, variance);
-    for (std::int64_t g = 0; g < groups_; ++g) {  // the centre was the mean rounded to T
-      const double rounded = mean[g] - static_cast<double>(static_cast<T>(mean[g]));
-      variance[g] = std::max(0.0, variance[g] - rounded * rounded);
+    const double rows = static_cast<double>(moments_.rows());
+    for (std::int64_t e = 0; e < entries; ++e) {
+      const double from_mean = sums[e] / rows - mean[group(e)];
+      squares[e] += rows * from_mean * from_mean;
+      centre[e] = static_cast<T>(mean[group(e)]);
     }
+    mean_of_groups(squares, variance);
     if (norm_.finish) norm_.finish(run, mean, variance);
     for (std::int64_t e = 0; e < entries; ++e) {
       const double v = variance[group(e)];

@@ -26,8 +26,8 @@ struct ChannelNorm {
 };
 
 // y = activation((x - mean) / sqrt(variance + epsilon) * scale + bias), for float32 or float64
-// input 0 in either layout. The variance is taken in a second pass around the mean (Chan, Golub &
-// LeVeque 1983).
+// input 0 in either layout. The squares are summed about the mean of a part of the rows, while
+// that part is near, and the parts joined (Chan, Golub & LeVeque 1983).
 Step channel_norm_step(const LowerContext& c, ChannelNorm norm);
 
 // Fails unless input i has one float32 or float64 value for each channel.

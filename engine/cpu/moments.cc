@@ -108,9 +108,6 @@ void Moments<T>::reduce(int threads, Fold fold, const T* x, const T* centre, dou
     });
     return;
   }
-  const auto row_of = [&](std::int64_t part) {
-    return rows_ / parts_ * part + std::min(part, rows_ % parts_);
-  };
   parallel_tasks(threads, images_ * parts_, [&](std::int64_t task, int) {
     const std::int64_t image = task / parts_, part = task % parts_;
     const std::int64_t begin = row_of(part), end = row_of(part + 1);
@@ -126,6 +123,49 @@ void Moments<T>::reduce(int threads, Fold fold, const T* x, const T* centre, dou
       for (std::int64_t c = 0; c < columns_; ++c) {
         total[c] = fold == Fold::kMax ? std::max(total[c], partial[c]) : total[c] + partial[c];
       }
+    }
+  }
+}
+
+template <class T>
+void Moments<T>::part_statistics(const T* x, std::int64_t rows, double* sums, double* squares,
+                                 T* centre) const {
+  reduce_part(Fold::kSum, 2, x, rows, nullptr, sums);
+  const double count = static_cast<double>(rows);
+  for (std::int64_t c = 0; c < columns_; ++c) centre[c] = static_cast<T>(sums[c] / count);
+  reduce_part(Fold::kSquares, 2, x, rows, centre, squares);
+  for (std::int64_t c = 0; c < columns_; ++c) {  // the centre was the mean rounded to T
+    const double rounded = sums[c] / count - static_cast<double>(centre[c]);
+    squares[c] = std::max(0.0, squares[c] - count * rounded * rounded);
+  }
+}
+
+template <class T>
+void Moments<T>::statistics(int threads, const T* x, double* scratch, double* sums,
+                            double* squares) const {
+  const std::int64_t size = rows_ * columns_, cells = parts_ * columns_;
+  double* part_sums = scratch;
+  double* part_squares = part_sums + parts_ * entries();
+  T* centres = reinterpret_cast<T*>(part_squares + parts_ * entries());
+  parallel_for(threads, images_ * parts_, images_per_task_,
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t at = begin; at < end; ++at) {
+                   const std::int64_t part = at % parts_, first = row_of(part);
+                   part_statistics(x + at / parts_ * size + first * columns_,
+                                   row_of(part + 1) - first, part_sums + at * columns_,
+                                   part_squares + at * columns_, centres + at * columns_);
+                 }
+               });
+  for (std::int64_t e = 0; e < entries(); ++e) {
+    const std::int64_t first = e / columns_ * cells + e % columns_;
+    sums[e] = squares[e] = 0.0;
+    for (std::int64_t part = 0; part < parts_; ++part)
+      sums[e] += part_sums[first + part * columns_];
+    const double mean = sums[e] / static_cast<double>(rows_);
+    for (std::int64_t part = 0; part < parts_; ++part) {
+      const double count = static_cast<double>(row_of(part + 1) - row_of(part));
+      const double from_mean = part_sums[first + part * columns_] / count - mean;
+      squares[e] += part_squares[first + part * columns_] + count * from_mean * from_mean;
     }
   }
 }

@@ -2,6 +2,7 @@
 // normalisation applies: the shared half of global pooling and the normalisations.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -35,12 +36,24 @@ class Moments {
   void reduce(int threads, Fold fold, const T* x, const T* centre, double* scratch, double* result,
               int power = 2) const;
 
+  // The sum of each image and column, and the sum of squares about its mean. Parts are read twice
+  // while they are near, and joined as Chan, Golub & LeVeque (1983) do. `scratch` has
+  // statistics_scratch() doubles.
+  void statistics(int threads, const T* x, double* scratch, double* sums, double* squares) const;
+  std::int64_t statistics_scratch() const { return 3 * parts_ * entries(); }
+
   // y = activation((x - mean) * scale + shift) with one entry of each per image and column; an
   // activation for float32 alone.
   void scale_shift(int threads, const T* x, const T* mean, const T* scale, const T* shift, T* y,
                    const kernels::ActivationCall& activation = {}) const;
 
  private:
+  // The first row of a part of an image.
+  std::int64_t row_of(std::int64_t part) const {
+    return rows_ / parts_ * part + std::min(part, rows_ % parts_);
+  }
+  void part_statistics(const T* x, std::int64_t rows, double* sums, double* squares,
+                       T* centre) const;
   void reduce_part(Fold fold, int power, const T* x, std::int64_t rows, const T* centre,
                    double* result) const;
 
