@@ -16,8 +16,8 @@ std::vector<Work> bench_scale_shift_f32(Isa isa) {
              kernel.vectors(x->data(), kAll, 0.5f, 2.0f, scale->data(), shift->data(), y->data());
            }},
           {"columns", 0, 8.0 * kAll, [=] {
-             kernel.columns(x->data(), kRows, kColumns, mean->data(), scale->data(), shift->data(),
-                            {}, y->data());
+             kernel.columns(x->data(), kRows, kColumns, kColumns, mean->data(), scale->data(),
+                            shift->data(), {}, y->data());
            }}};
 }
 

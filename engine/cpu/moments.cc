@@ -172,25 +172,28 @@ void Moments<T>::statistics(int threads, const T* x, double* scratch, double* su
 
 template <class T>
 void Moments<T>::scale_shift(int threads, const T* x, const T* mean, const T* scale, const T* shift,
-                             T* y, const kernels::ActivationCall& activation) const {
+                             T* y, const kernels::ActivationCall& activation,
+                             std::int64_t stride) const {
+  const std::int64_t step = stride != 0 ? stride : columns_;
   const std::int64_t all_rows = images_ * rows_;
   const std::int64_t grain = kPartElements / std::max<std::int64_t>(columns_, 1) + 1;
   parallel_for(threads, all_rows, grain, [&](std::int64_t begin, std::int64_t end) {
     while (begin < end) {  // piece by piece of one image
       const std::int64_t image = begin / rows_, e = image * columns_;
       const std::int64_t piece = std::min(end, (image + 1) * rows_) - begin;
-      const T* from = x + begin * columns_;
+      const T* from = x + begin * step;
       T* to = y + begin * columns_;
       if constexpr (std::is_same_v<T, float>) {
-        if (columns_ == 1) {
+        if (step == 1) {
           scaling_->uniform(from, piece, mean[e], scale[e], shift[e], activation, to);
         } else {
-          scaling_->columns(from, piece, columns_, mean + e, scale + e, shift + e, activation, to);
+          scaling_->columns(from, piece, columns_, step, mean + e, scale + e, shift + e, activation,
+                            to);
         }
       } else {
         for (std::int64_t i = 0; i < piece * columns_; ++i) {
           const std::int64_t c = e + i % columns_;
-          to[i] = (from[i] - mean[c]) * scale[c] + shift[c];
+          to[i] = (from[i / columns_ * step + i % columns_] - mean[c]) * scale[c] + shift[c];
         }
       }
       begin += piece;

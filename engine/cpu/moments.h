@@ -43,9 +43,9 @@ class Moments {
   std::int64_t statistics_scratch() const { return 3 * parts_ * entries(); }
 
   // y = activation((x - mean) * scale + shift) with one entry of each per image and column; an
-  // activation for float32 alone.
+  // activation for float32 alone. Rows of x are `stride` elements apart, 0 for densely.
   void scale_shift(int threads, const T* x, const T* mean, const T* scale, const T* shift, T* y,
-                   const kernels::ActivationCall& activation = {}) const;
+                   const kernels::ActivationCall& activation = {}, std::int64_t stride = 0) const;
 
  private:
   // The first row of a part of an image.

@@ -91,6 +91,7 @@ Step lower_inference(const LowerContext& c) {
   const Moments<T> moments = channel_moments<T>(c.isa(), c.shape(0), c.layout(0), true);
   const std::int64_t channels = parameters.channels, entries = moments.entries();
   const kernels::ActivationCall activation = fused_activation(c);
+  const std::int64_t pitch = c.input(0).embedding.pitch;
   // Made once when all four are constants, else at every run.
   std::shared_ptr<std::vector<T>> constants;
   if (c.content(1) && c.content(2) && c.content(3) && c.content(4)) {
@@ -118,9 +119,15 @@ Step lower_inference(const LowerContext& c) {
       values = table;
     }
     moments.scale_shift(run.threads, run.in<T>(0), values, values + entries, values + 2 * entries,
-                        run.out<T>(0), activation);
+                        run.out<T>(0), activation, pitch);
   };
   return step;
+}
+
+// The batch's own statistics are taken of dense pixels.
+Pitched pitched(const Node& node) {
+  const auto* training = node.attribute<std::int64_t>("training_mode");
+  return {.inputs = training != nullptr && *training != 0 ? 0u : 1u};
 }
 
 Step lower_batch_norm(LowerContext& c) {
@@ -158,6 +165,7 @@ constexpr OpDef kOps[] = {
      .lower = lower_batch_norm,
      .layout = LayoutRule::kFollow,
      .inplace = 1,
+     .pitched = pitched,
      .flops = batch_norm_flops},
     {.domain = "lanewise",
      .name = "FusedBatchNormalization",
@@ -169,6 +177,7 @@ constexpr OpDef kOps[] = {
      .lower = lower_batch_norm,
      .layout = LayoutRule::kFollow,
      .inplace = 1,
+     .pitched = pitched,
      .flops = batch_norm_flops},
 };
 

@@ -24,7 +24,9 @@ void test_scale_shift_f32(Case& c) {
   const bool in_place = c.flip(), shifted = how == 2 || c.flip();
   c.describe("function %ld, %ld rows of %ld, in place %d", static_cast<long>(how),
              static_cast<long>(rows), static_cast<long>(n), in_place);
-  const float* x = c.floats(rows * n);
+  // Rows of x that lie apart end with their last element.
+  const std::int64_t stride = n + (how == 2 && !in_place ? c.pick(0, 5) : 0);
+  const float* x = c.floats(rows == 0 ? 0 : (rows - 1) * stride + n);
   const float* mean = c.floats(how == 2 ? n : 1);
   const float* scale = c.floats(how == 0 ? 1 : n);
   const float* shift = c.floats(how == 0 ? 1 : n);
@@ -37,15 +39,16 @@ void test_scale_shift_f32(Case& c) {
   const float* from = in_place ? y : x;
   if (how == 0) kernel.uniform(from, n, *mean, *scale, *shift, activation, y);
   if (how == 1) kernel.vectors(from, n, *mean, inverse, scale, shifted ? shift : nullptr, y);
-  if (how == 2) kernel.columns(from, rows, n, mean, scale, shift, activation, y);
+  if (how == 2) kernel.columns(from, rows, n, stride, mean, scale, shift, activation, y);
   for (std::int64_t i = 0; i < rows * n; ++i) {
     const std::int64_t j = i % n;
-    if (how == 0) expect_scaled(c, y[i], x[i], *mean, *scale, *shift, e, i);
+    const double value = x[i / n * stride + j];
+    if (how == 0) expect_scaled(c, y[i], value, *mean, *scale, *shift, e, i);
     if (how == 1) {
-      expect_scaled(c, y[i], x[i], *mean, double{inverse} * double{scale[j]},
+      expect_scaled(c, y[i], value, *mean, double{inverse} * double{scale[j]},
                     shifted ? shift[j] : 0.0, e, i);
     }
-    if (how == 2) expect_scaled(c, y[i], x[i], mean[j], scale[j], shift[j], e, i);
+    if (how == 2) expect_scaled(c, y[i], value, mean[j], scale[j], shift[j], e, i);
   }
 }
 

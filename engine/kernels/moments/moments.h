@@ -38,11 +38,11 @@ struct ScaleShiftF32 {
   // y = (x - mean) * inverse * scale[i] + shift[i]; `shift` may be null.
   void (*vectors)(const float* x, std::int64_t n, float mean, float inverse, const float* scale,
                   const float* shift, float* y) noexcept;
-  // Dense rows of `columns` elements, each column with its own mean, scale and shift; then an
-  // activation.
-  void (*columns)(const float* x, std::int64_t rows, std::int64_t columns, const float* mean,
-                  const float* scale, const float* shift, const ActivationCall& activation,
-                  float* y) noexcept;
+  // Rows of `columns` elements, `stride` apart in x and dense in y, each column with its own mean,
+  // scale and shift; then an activation.
+  void (*columns)(const float* x, std::int64_t rows, std::int64_t columns, std::int64_t stride,
+                  const float* mean, const float* scale, const float* shift,
+                  const ActivationCall& activation, float* y) noexcept;
 };
 const ScaleShiftF32& scale_shift_f32(Isa isa);
 

@@ -40,15 +40,15 @@ void vectors(const float* x, std::int64_t n, float mean, float inverse, const fl
   }
 }
 
-void columns(const float* x, std::int64_t rows, std::int64_t width, const float* mean,
-             const float* scale, const float* shift, const kernels::ActivationCall& activation,
-             float* y) noexcept {
+void columns(const float* x, std::int64_t rows, std::int64_t width, std::int64_t stride,
+             const float* mean, const float* scale, const float* shift,
+             const kernels::ActivationCall& activation, float* y) noexcept {
   with_activation(activation.function, [&](auto tag) __attribute__((always_inline)) {
     const F32 alpha = splat(activation.alpha), beta = splat(activation.beta);
     const auto result = [&](F32 v, F32 m, F32 a, F32 b) __attribute__((always_inline)) {
       return activate<decltype(tag)::value>(fma(v - m, a, b), alpha, beta);
     };
-    for (std::int64_t row = 0; row < rows; ++row, x += width, y += width) {
+    for (std::int64_t row = 0; row < rows; ++row, x += stride, y += width) {
       std::int64_t c = 0;
       for (; c + kLanes <= width; c += kLanes) {
         store(y + c, result(load(x + c), load(mean + c), load(scale + c), load(shift + c)));
