@@ -100,8 +100,6 @@ def norms(b: Builder) -> Choice | None:
     x = b.choose(lambda v: v.dtype in FLOATS[:2] and v.rank == 4 and min(v.shape) > 0)
     if x is None:
         return None
-    if b.chance(0.5):
-        return Choice("LRN", [x], {"size": b.pick([1, 3, 5])})
     # With p = 1 the reference sums without magnitudes.
     return Choice("LpNormalization", [x], {"axis": b.integer(0, 3), "p": 2})
 

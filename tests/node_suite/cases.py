@@ -32,6 +32,13 @@ def exceptions() -> frozenset[str]:
     return frozenset(line.split()[0] for line in lines if line and not line.startswith("#"))
 
 
+@lru_cache
+def random_cases() -> frozenset[str]:
+    """Those of them whose results are drawn, and so may agree once in a while."""
+    lines = EXCEPTIONS.read_text(encoding="utf-8").splitlines()
+    return frozenset(line.split()[0] for line in lines if "# random:" in line)
+
+
 def _read(path: Path, value_type: Any) -> Any:
     """One stored input or output."""
     content = path.read_bytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import lanewise
-from tests.node_suite.cases import KINDS, cases, check, exceptions
+from tests.node_suite.cases import KINDS, cases, check, exceptions, random_cases
 
 WIDEST = lanewise.isas()[-1]
 
@@ -37,7 +37,7 @@ def test_exceptions_still_fail() -> None:
     """A case that passes now must leave the list."""
     passing = []
     for kind in KINDS:
-        for name in exceptions() & cases(kind).keys():
+        for name in (exceptions() - random_cases()) & cases(kind).keys():
             try:
                 check(cases(kind)[name], WIDEST)
             except Exception:
