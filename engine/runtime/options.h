@@ -13,8 +13,8 @@ struct Options {
   int threads = 1;
   Numerics numerics = Numerics::kFast;
   double time_limit = 0;  // seconds that a load or a run may take; 0 for any
-  bool fuse = true;   // graph rewrites; false keeps each node as the file has it (tests)
-  std::string force;  // algorithm that every operator which has it must take (tests)
+  bool fuse = true;       // graph rewrites; false keeps each node as the file has it (tests)
+  std::string force;      // algorithm that every operator which has it must take (tests)
 };
 
 // Options from their textual form: "" or "auto" for the widest ISA, 0 threads for the default,
