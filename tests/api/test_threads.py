@@ -62,6 +62,10 @@ def test_other_python_threads_run_meanwhile() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.skipif(
+    "libtsan" in os.environ.get("LD_PRELOAD", ""),
+    reason="ThreadSanitizer cannot start threads after a fork",
+)
 @pytest.mark.filterwarnings("ignore:.*fork.*")
 def test_works_after_fork() -> None:
     model = lw.load(data_path("digits.onnx"), threads=2)
