@@ -68,6 +68,12 @@ std::vector<std::int64_t> layout_strides(const Shape& shape, Layout layout) {
   return strides;
 }
 
+std::vector<std::int64_t> value_strides(const ValueInfo& value) {
+  Shape room = value.shape;
+  if (value.embedding.within != kNoValue) room[1] = value.embedding.pitch;
+  return layout_strides(room, value.layout);
+}
+
 std::vector<CopyDim> box(const Shape& shape, const std::vector<std::int64_t>& in_strides,
                          const std::vector<std::int64_t>& out_strides) {
   std::vector<CopyDim> dims;

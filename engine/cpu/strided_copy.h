@@ -7,12 +7,15 @@
 #include <vector>
 
 #include "engine/base/cpu.h"
-#include "engine/graph/tensor.h"
+#include "engine/graph/context.h"
 
 namespace lanewise {
 
 // Strides in elements, one for each dimension of the shape in the shape's own order.
 std::vector<std::int64_t> layout_strides(const Shape& shape, Layout layout);
+
+// The same for a value that may lie inside another one: its pixels are as far apart as those.
+std::vector<std::int64_t> value_strides(const ValueInfo& value);
 
 // A dimension of the box. Strides are in elements; `in_stride` may be zero or negative.
 struct CopyDim {

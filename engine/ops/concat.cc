@@ -32,15 +32,8 @@ void infer_concat(InferContext& c) {
   c.set_output(0, c.dtype(0), out);
 }
 
-// Strides of a value that may lie inside another one: its pixels are as far apart as those.
-std::vector<std::int64_t> strides_of(const ValueInfo& value) {
-  Shape room = value.shape;
-  if (value.embedding.within != kNoValue) room[1] = value.embedding.pitch;
-  return layout_strides(room, value.layout);
-}
-
 Step lower_concat(LowerContext& c) {
-  const std::vector<std::int64_t> out = strides_of(c.output(0));
+  const std::vector<std::int64_t> out = value_strides(c.output(0));
   const int axis = c.attr_axis(c.out_shape(0).rank());
   struct Part {
     int input;
@@ -54,8 +47,9 @@ Step lower_concat(LowerContext& c) {
     // An input that lies in the output already was written there by its own step.
     const Embedding& lies = c.input(i).embedding;
     if (lies.within != c.node().outputs[0] || lies.offset != position) {
-      parts.push_back({i, position * out[static_cast<std::size_t>(axis)],
-                       StridedCopy(box(shape, strides_of(c.input(i)), out), c.dtype(0), c.isa())});
+      parts.push_back(
+          {i, position * out[static_cast<std::size_t>(axis)],
+           StridedCopy(box(shape, value_strides(c.input(i)), out), c.dtype(0), c.isa())});
     }
     position += shape[axis];
   }

@@ -92,12 +92,15 @@ void infer_conv_transpose(InferContext& c) {
   c.set_output(0, c.dtype(0), out);
 }
 
+Pitched pitched(const Node&) { return {.inputs = 0, .output = true}; }
+
 Step lower(LowerContext& c) {
   ConvProblem p = conv_problem(c, transposed_window(c));
   const kernels::ActivationCall activation = fused_activation(c);
   p.activation = activation.function;
   p.alpha = activation.alpha;
   p.beta = activation.beta;
+  p.out_pitch = c.output(0).embedding.pitch;
   return lower_conv_transposed(p, c);
 }
 
@@ -139,6 +142,7 @@ constexpr OpDef kOps[] = {
      .infer = infer_conv_transpose,
      .lower = lower,
      .layout = LayoutRule::kChannels,
+     .pitched = pitched,
      .flops = conv_transpose_flops},
     {.domain = "lanewise",
      .name = "FusedConvTranspose",
@@ -149,6 +153,7 @@ constexpr OpDef kOps[] = {
      .infer = infer_conv_transpose,
      .lower = lower,
      .layout = LayoutRule::kChannels,
+     .pitched = pitched,
      .flops = conv_transpose_flops},
 };
 

@@ -87,8 +87,7 @@ Step lower_slice(LowerContext& c) {
     offset += slices.start[i] * in[i];
     in[i] *= slices.step[i];
   }
-  StridedCopy copy(box(slices.out, in, layout_strides(slices.out, c.out_layout(0))), c.dtype(0),
-                   c.isa());
+  StridedCopy copy(box(slices.out, in, value_strides(c.output(0))), c.dtype(0), c.isa());
   Step step;
   step.algorithm = copy.algorithm();
   step.run = [copy = std::move(copy), offset](const RunContext& run) {
@@ -159,6 +158,7 @@ constexpr OpDef kOps[] = {
      .infer = infer_slice,
      .lower = lower_slice,
      .layout = LayoutRule::kFollow,
+     .pitched = [](const Node&) { return Pitched{.inputs = 0, .output = true}; },
      .any_float = true,
      .flops = no_flops},
     {.name = "CenterCropPad",

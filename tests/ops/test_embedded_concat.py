@@ -89,3 +89,47 @@ def test_inner_values_leave_as_before(name: str) -> None:
     got = lw.load(model, numerics="strict").run(feed, outputs=wanted)
     for value in wanted:
         np.testing.assert_array_equal(got[value], expected[value])
+
+
+def upsampling(outputs: int) -> onnx.ModelProto:
+    """U-Net's join: the middle of one image beside another one, enlarged and activated."""
+    rng = np.random.default_rng(outputs)
+    constants = {
+        "w": rng.integers(-2, 3, [6, outputs, 2, 2]).astype(np.float32),
+        "b": rng.integers(-3, 4, outputs).astype(np.float32),
+        "v": rng.integers(-2, 3, [9, 6 + outputs, 3, 3]).astype(np.float32),
+        "starts": np.array([1, 2]),
+        "ends": np.array([11, 12]),
+        "axes": np.array([2, 3]),
+    }
+    nodes = [
+        helper.make_node(
+            "MaxPool", ["x"], ["p"], kernel_shape=[2, 2], strides=[2, 2], pads=[0] * 4
+        ),
+        helper.make_node("Slice", ["p", "starts", "ends", "axes"], ["crop"]),
+        helper.make_node("MaxPool", ["crop"], ["q"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("ConvTranspose", ["q", "w", "b"], ["t"], strides=[2, 2]),
+        helper.make_node("LeakyRelu", ["t"], ["up"], alpha=0.5),
+        helper.make_node("Slice", ["p", "starts", "ends", "axes"], ["side"]),
+        helper.make_node("Concat", ["side", "up"], ["joined"], axis=1),
+        helper.make_node("Conv", ["joined", "v"], ["y"]),
+    ]
+    value = helper.make_tensor_value_info
+    inputs = [value("x", TensorProto.FLOAT, [2, 6, 26, 28])]
+    results = [value("y", TensorProto.FLOAT, [2, 9, 8, 8])]
+    weights = [numpy_helper.from_array(a, name) for name, a in constants.items()]
+    g = helper.make_graph(nodes, "upsampling", inputs, results, weights)
+    return helper.make_model(g, opset_imports=[helper.make_opsetid("", 18)])
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("force", ["", "phases", "generic"])
+@pytest.mark.parametrize("outputs", [3, 20])
+def test_crop_and_transposed_convolution(isa: str, force: str, outputs: int) -> None:
+    x = np.random.default_rng(1).integers(-4, 5, [2, 6, 26, 28]).astype(np.float32)
+    model = upsampling(outputs)
+    expected = lw.load(model, isa=isa, numerics="strict", _fuse=False).run({"x": x})["y"]
+    session = lw.load(model, isa=isa, threads=2, numerics="strict", _force=force)
+    np.testing.assert_array_equal(session.run({"x": x})["y"], expected)
+    layers = session.profile({"x": x}, runs=1).layers
+    assert [layer.algorithm for layer in layers if layer.op == "Concat"] == ["in place"]

@@ -57,7 +57,7 @@ T gather(const ConvProblem& p, const T* x, const T* filter, const Strides& in,
 
 template <class T>
 Step plain_step(const ConvProblem& p, const LowerContext& c) {
-  const Strides in(p.channels, p.in, c.layout(0)), out(p.outputs, p.out, c.out_layout(0));
+  const Strides in(p.channels, p.in, c.layout(0)), out(p.out_step(), p.out, c.out_layout(0));
   Step step;
   step.algorithm = "generic";
   step.run = [=](const RunContext& run) {
@@ -84,14 +84,19 @@ Step plain_step(const ConvProblem& p, const LowerContext& c) {
 
 // An activation of results that are in memory, for paths too rare to have one of their own.
 Step activated(Step inner, const ConvProblem& p, const LowerContext& c) {
-  const std::int64_t n = c.out_shape(0).elements();
+  // Rows of channels where pixels lie apart, else everything.
+  const std::int64_t elements = c.out_shape(0).elements();
+  const std::int64_t n = p.out_pitch == 0 ? elements : p.outputs;
+  const std::int64_t rows = elements / n, step_floats = p.out_step();
   Step step = inner;
-  step.run = [n, run_inner = std::move(inner.run),
+  step.run = [=, run_inner = std::move(inner.run),
               activation = kernels::ActivationCall{p.activation, p.alpha, p.beta},
               kernel = &kernels::scale_shift_f32(c.isa())](const RunContext& run) {
     run_inner(run);
     float* y = run.out<float>(0);
-    kernel->uniform(y, n, 0.0f, 1.0f, 0.0f, activation, y);
+    for (std::int64_t row = 0; row < rows; ++row, y += step_floats) {
+      kernel->uniform(y, n, 0.0f, 1.0f, 0.0f, activation, y);
+    }
   };
   return step;
 }

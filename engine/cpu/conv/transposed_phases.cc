@@ -154,7 +154,7 @@ void run_block_of(const Transposed& plan, const Phase& phase, const RunContext& 
     for (std::size_t i = 0; i < 3; ++i) {
       pixel = pixel * p.out[i] + place.at[i] * p.stride[i] + phase.first[i];
     }
-    std::memcpy(y + pixel * p.outputs, result + r * p.outputs,
+    std::memcpy(y + pixel * p.out_step(), result + r * p.outputs,
                 static_cast<std::size_t>(p.outputs) * sizeof(float));
   }
 }
@@ -169,7 +169,7 @@ void fill_bias(const Transposed& plan, const Phase& phase, const RunContext& run
     for (std::size_t i = 0; i < 3; ++i) {
       pixel = pixel * p.out[i] + place.at[i] * p.stride[i] + phase.first[i];
     }
-    float* y = run.out<float>(0) + pixel * p.outputs;
+    float* y = run.out<float>(0) + pixel * p.out_step();
     for (std::int64_t c = 0; c < p.outputs; ++c) y[c] = bias == nullptr ? 0.0f : bias[c];
     plan.scaling->uniform(y, p.outputs, 0.0f, 1.0f, 0.0f, {p.activation, p.alpha, p.beta}, y);
   }

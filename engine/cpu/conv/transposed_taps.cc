@@ -147,6 +147,7 @@ void run_task(const TapProducts& plan, const RunContext& run, std::byte* scratch
 
 ConvOffer offer(const ConvProblem& p, const LowerContext& c) {
   if (p.group != 1) return ConvOffer::refuse("the convolution has groups");
+  if (p.out_pitch != 0) return ConvOffer::refuse("the output lies inside another value");
   if (p.taps() == 1) return ConvOffer::refuse("the kernel is one pixel");
   if (p.kernel[0] != 1 || p.in[0] != p.out[0] || p.pad[0] != 0)
     return ConvOffer::refuse("the kernel has three axes");
