@@ -38,7 +38,7 @@ class Layer {
   // Packed weights that live as long as the layer.
   class Cache final : public WeightCache {
    public:
-    std::shared_ptr<const std::byte> get(const void*, const std::string&, std::size_t bytes,
+    std::shared_ptr<const std::byte> get(const Tensor&, const std::string&, std::size_t bytes,
                                          const std::function<void(std::byte*)>& fill) override {
       std::shared_ptr<std::byte> memory = allocate_shared(bytes);
       fill(memory.get());

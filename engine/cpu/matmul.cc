@@ -13,6 +13,7 @@
 #include "engine/cpu/gemm.h"
 #include "engine/cpu/matmul_loops.h"
 #include "engine/cpu/strided_copy.h"
+#include "engine/graph/backing.h"
 
 namespace lanewise {
 namespace {
@@ -20,6 +21,8 @@ namespace {
 constexpr std::int64_t kBlockRows = 192;
 // A thread woken for less work than this costs more than it saves (about 5 us).
 constexpr double kTaskMultiplyAdds = 5e5;
+// Floats of a constant that are in memory beside their packed form.
+constexpr std::int64_t kWindowFloats = std::int64_t{1} << 19;
 
 struct Tiled {
   MatmulProblem p;
@@ -66,17 +69,44 @@ Tiled make_plan(MatmulProblem problem, const LowerContext& c) {
   return plan;
 }
 
+void scale(float* values, std::int64_t count, float by) {
+  if (by == 1.0f) return;
+  for (std::int64_t i = 0; i < count; ++i) values[i] *= by;
+}
+
 void pack(const Tiled& plan, const float* b, std::int64_t matrix, std::int64_t begin,
           std::int64_t end, float* packed) {
   const MatmulProblem& p = plan.p;
   const PackSource source{b + matrix * p.k * p.n, 0, p.b_row(), p.b_column()};
   float* to = packed + matrix * plan.gemm.packed_floats();
   pack_panels(plan.gemm, source, begin, end, to);
-  if (p.alpha == 1.0f) return;
   const std::int64_t first = begin * plan.gemm.width() * p.k;
   const std::int64_t last =
       end == plan.gemm.panels() ? plan.gemm.packed_floats() : end * plan.gemm.width() * p.k;
-  for (std::int64_t i = first; i < last; ++i) to[i] *= p.alpha;
+  scale(to + first, last - first, p.alpha);
+}
+
+// B whose columns lie one after the other is read a few panels at a time.
+void pack_constant(const Tiled& plan, const Tensor& b, float* packed) {
+  const MatmulProblem& p = plan.p;
+  const std::int64_t panels = plan.gemm.panels(), width = plan.gemm.width();
+  const std::int64_t step = std::max<std::int64_t>(1, kWindowFloats / (width * p.k + 1));
+  WindowReader reader(b);
+  for (std::int64_t matrix = 0; matrix < plan.b_count; ++matrix) {
+    if (!p.transpose_b) {
+      pack(plan, b.as<float>(), matrix, 0, panels, packed);
+      continue;
+    }
+    float* const to = packed + matrix * plan.gemm.packed_floats();
+    for (std::int64_t panel = 0; panel < panels; panel += step) {
+      const std::int64_t first = panel * width;
+      GemmPlan part = plan.gemm;
+      part.n = std::min(step * width, p.n - first);
+      const float* columns = reader.at<float>((matrix * p.n + first) * p.k, part.n * p.k);
+      pack_panels(part, {columns, 0, p.b_row(), p.b_column()}, 0, part.panels(), to + first * p.k);
+      scale(to + first * p.k, part.packed_floats(), p.alpha);
+    }
+  }
 }
 
 void expand_c(const MatmulProblem& p, const float* c, int threads, float* to) {
@@ -158,12 +188,9 @@ Step lower_tiled(MatmulProblem problem, const LowerContext& c) {
     const std::string key = "matmul b" + std::to_string(plan->b_count) + " s" +
                             std::to_string(p.alpha) + (p.transpose_b ? " t " : " ") +
                             plan->gemm.key();
-    plan->packed =
-        c.cache().get(b->data(), key, static_cast<std::size_t>(floats) * 4, [&](std::byte* to) {
-          for (std::int64_t i = 0; i < plan->b_count; ++i) {
-            pack(*plan, b->as<float>(), i, 0, plan->gemm.panels(), reinterpret_cast<float*>(to));
-          }
-        });
+    plan->packed = c.cache().get(*b, key, static_cast<std::size_t>(floats) * 4, [&](std::byte* to) {
+      pack_constant(*plan, *b, reinterpret_cast<float*>(to));
+    });
   } else {
     scratch += round_up(floats, 16);
   }

@@ -38,11 +38,11 @@ class RecurrentWeights {
                              " columns late, " +
                              Shape{directions_, columns_, input_, hidden_}.str();
     if (const Tensor* w = c.content(1)) {
-      w_ = c.cache().get(w->data(), "recurrent W " + form, bytes(w_size_),
+      w_ = c.cache().get(*w, "recurrent W " + form, bytes(w_size_),
                          [&](std::byte* p) { pack_w(w->as<T>(), reinterpret_cast<T*>(p)); });
     }
     if (const Tensor* r = c.content(2)) {
-      r_ = c.cache().get(r->data(), "recurrent R " + form, bytes(r_size_),
+      r_ = c.cache().get(*r, "recurrent R " + form, bytes(r_size_),
                          [&](std::byte* p) { pack_r(r->as<T>(), reinterpret_cast<T*>(p)); });
     }
   }

@@ -171,8 +171,10 @@ class WeightCache {
  public:
   virtual ~WeightCache() = default;
   // The bytes made by `fill` for this key: computed once, 64-byte aligned, kept as long as the
-  // result lives. The key must name everything that the bytes depend on, but for `source`.
-  virtual std::shared_ptr<const std::byte> get(const void* source, const std::string& key,
+  // result lives. The key must name everything that the bytes depend on, but for `source`. Where
+  // `source` is an input of the node, the step must not read that input: it finds null there, so
+  // that the constant itself can leave memory.
+  virtual std::shared_ptr<const std::byte> get(const Tensor& source, const std::string& key,
                                                std::size_t bytes,
                                                const std::function<void(std::byte*)>& fill) = 0;
 };

@@ -5,6 +5,7 @@
 
 #include "engine/base/buffer.h"
 #include "engine/base/error.h"
+#include "engine/graph/backing.h"
 #include "engine/graph/container.h"
 
 namespace lanewise {
@@ -36,14 +37,24 @@ Tensor Tensor::wrap(DType dtype, Shape shape, const void* data, std::shared_ptr<
   return result;
 }
 
+Tensor Tensor::backed(DType dtype, Shape shape, std::shared_ptr<Backing> backing) {
+  Backing* const bytes = backing.get();
+  Tensor result = wrap(dtype, std::move(shape), nullptr, std::move(backing));
+  result.backing_ = bytes;
+  return result;
+}
+
+const void* Tensor::backed_data() const { return backing_->data(); }
+
 Tensor Tensor::copy() const {
+  const Hold hold(*this);
   Tensor result = allocate(dtype_, shape_);
   if (dtype_ == DType::kString) {
     std::copy_n(as<std::string>(), elements_, result.mutable_as<std::string>());
   } else if (is_container(dtype_)) {
     *result.mutable_as<Container>() = *as<Container>();
   } else if (bytes() > 0) {
-    std::memcpy(result.mutable_data(), data_, bytes());
+    std::memcpy(result.mutable_data(), data(), bytes());
   }
   return result;
 }
@@ -53,7 +64,9 @@ Tensor Tensor::reshaped(Shape shape) const {
     throw ModelError("a tensor of shape " + shape_.str() + " does not fit the shape " +
                      shape.str());
   }
-  return wrap(dtype_, std::move(shape), data_, owner_);
+  Tensor result = *this;
+  result.shape_ = std::move(shape);
+  return result;
 }
 
 Tensor Tensor::viewed(DType dtype, Shape shape) const {

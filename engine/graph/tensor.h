@@ -15,6 +15,8 @@
 
 namespace lanewise {
 
+class Backing;
+
 // How the bytes of a value of shape [N, C, spatial...] lie; the shape itself stays in ONNX order.
 enum class Layout : std::uint8_t {
   kPlain,         // row-major in the shape's own order
@@ -29,6 +31,8 @@ class Tensor {
   static Tensor allocate(DType dtype, Shape shape);
   // A view of bytes that `owner` keeps alive.
   static Tensor wrap(DType dtype, Shape shape, const void* data, std::shared_ptr<const void> owner);
+  // A constant whose bytes come and go (graph/backing.h).
+  static Tensor backed(DType dtype, Shape shape, std::shared_ptr<Backing> backing);
   // A rank-1 tensor (or a scalar) of the given values.
   template <class T>
   static Tensor from(std::span<const T> values);
@@ -41,21 +45,28 @@ class Tensor {
   std::size_t bytes() const { return static_cast<std::size_t>(elements_) * dtype_size(dtype_); }
   bool defined() const { return dtype_ != DType::kUndefined; }
 
-  const void* data() const { return data_; }
+  // Of a backed tensor: made now unless they are there, and there as long as a Hold lasts.
+  const void* data() const { return backing_ == nullptr ? data_ : backed_data(); }
+  // Names the bytes, whether they are there or not.
+  const void* id() const { return backing_ == nullptr ? data_ : backing_; }
   // Writable only for a tensor that allocate() made.
   void* mutable_data() { return const_cast<void*>(data_); }
   template <class T>
   const T* as() const {
-    return static_cast<const T*>(data_);
+    return static_cast<const T*>(data());
   }
   template <class T>
   T* mutable_as() {
     return static_cast<T*>(mutable_data());
   }
   const std::shared_ptr<const void>& owner() const { return owner_; }
+  // Null for most tensors.
+  std::shared_ptr<Backing> backing() const { return std::shared_ptr<Backing>(owner_, backing_); }
 
   // The same content in memory of its own; a container's items are shared.
   Tensor copy() const;
+  // The same content in memory that stays: a copy of a backed tensor, else this one.
+  Tensor lasting() const { return backing_ == nullptr ? *this : copy(); }
   // The same bytes under another shape of as many elements.
   Tensor reshaped(Shape shape) const;
   // The same bytes as another type of the same size, under another shape of as many elements.
@@ -66,11 +77,14 @@ class Tensor {
   std::vector<double> float_values() const;
 
  private:
+  const void* backed_data() const;
+
   DType dtype_ = DType::kUndefined;
   Shape shape_;
   std::int64_t elements_ = 0;
   const void* data_ = nullptr;
   std::shared_ptr<const void> owner_;
+  Backing* backing_ = nullptr;  // lives as long as owner_
 };
 
 template <class T>

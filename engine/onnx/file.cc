@@ -84,6 +84,16 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path,
 
 MappedFile::~MappedFile() { ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size()); }
 
+void MappedFile::forget(const std::byte* data, std::size_t size) const noexcept {
+  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto first = reinterpret_cast<std::uintptr_t>(data);
+  const std::uintptr_t begin = (first + page - 1) / page * page, end = (first + size) / page * page;
+  if (begin >= end) return;
+  // Nobody writes to a mapping of our own: its pages are the file's, and a refusal costs memory.
+  const auto offset = static_cast<std::size_t>(begin - first);
+  (void)::madvise(const_cast<std::byte*>(data + offset), end - begin, MADV_DONTNEED);
+}
+
 std::shared_ptr<const MappedFile> ExternalFiles::get(std::string_view location) {
   const auto known = files_.find(location);
   if (known != files_.end()) return known->second;

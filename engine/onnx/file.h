@@ -27,6 +27,8 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
 
   std::span<const std::byte> bytes() const { return bytes_; }
+  // Gives back the memory of whole pages among these bytes; the next read fetches them again.
+  void forget(const std::byte* data, std::size_t size) const noexcept;
 
  private:
   std::span<const std::byte> bytes_;

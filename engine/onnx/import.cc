@@ -60,9 +60,8 @@ std::map<std::string, std::string> metadata_of(const ModelProto& model, const Op
 }
 
 // Null when there are problems.
-std::shared_ptr<Graph> read_model(std::span<const std::byte> bytes,
-                                  std::shared_ptr<const void> owner, const ImportOptions& options,
-                                  Problems& problems) {
+std::shared_ptr<Graph> read_model(std::span<const std::byte> bytes, Origin origin,
+                                  const ImportOptions& options, Problems& problems) {
   if (bytes.empty()) throw ModelError("no bytes: an empty file or buffer is not an ONNX model");
   if (bytes.size() > options.max_bytes) {
     throw ResourceError("the model has " + std::to_string(bytes.size()) +
@@ -76,7 +75,7 @@ std::shared_ptr<Graph> read_model(std::span<const std::byte> bytes,
 
   ExternalFiles files(options.base_folder, options.max_bytes);
   Budget budget(kSmallBudget + kBudgetPerByte * static_cast<std::uint64_t>(bytes.size()));
-  TensorSource source(std::move(owner), files, budget);
+  TensorSource source(std::move(origin), files, budget);
   DraftGraph draft = make_draft(model.graph, opsets, source);
   inline_functions(draft, model.functions, source);
   normalise(draft, problems);
@@ -116,30 +115,35 @@ std::vector<std::string> lines_of(const Problems& problems) {
   return lines;
 }
 
+std::shared_ptr<const Graph> read_or_raise(std::span<const std::byte> bytes, Origin origin,
+                                           const ImportOptions& options) {
+  Problems problems;
+  auto graph = read_model(bytes, std::move(origin), options, problems);
+  if (!problems.empty()) raise(problems);
+  return graph;
+}
+
 }  // namespace
 }  // namespace onnx
 
 std::shared_ptr<const Graph> import_model(std::span<const std::byte> bytes,
                                           std::shared_ptr<const void> owner,
                                           const ImportOptions& options) {
-  onnx::Problems problems;
-  auto graph = onnx::read_model(bytes, std::move(owner), options, problems);
-  if (!problems.empty()) onnx::raise(problems);
-  return graph;
+  return onnx::read_or_raise(bytes, {std::move(owner), nullptr}, options);
 }
 
 std::shared_ptr<const Graph> import_file(const std::string& path, const ImportOptions& options) {
   const auto file = onnx::MappedFile::open(path, options.max_bytes);
   ImportOptions beside = options;
   beside.base_folder = onnx::folder_of(path);
-  return import_model(file->bytes(), file, beside);
+  return onnx::read_or_raise(file->bytes(), {file, file.get()}, beside);
 }
 
 std::vector<std::string> check_model(std::span<const std::byte> bytes,
                                      const ImportOptions& options) {
   onnx::Problems problems;
   try {
-    onnx::read_model(bytes, nullptr, options, problems);
+    onnx::read_model(bytes, {}, options, problems);
   } catch (const Error& error) {
     problems.errors.push_back(error.what());
   }

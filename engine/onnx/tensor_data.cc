@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/base/error.h"
+#include "engine/graph/backing.h"
 #include "engine/onnx/wire.h"
 
 namespace lanewise::onnx {
@@ -85,13 +86,12 @@ std::uint64_t parse_number(const TensorProto& proto, std::string_view key, std::
   return value;
 }
 
-// Joins chunks; a single one, the usual case, stays where it is and `owner` as it is.
-std::string_view join(const std::vector<std::string_view>& chunks,
-                      std::shared_ptr<const void>& owner) {
+// Joins chunks; a single one, the usual case, stays where it is and `origin` as it is.
+std::string_view join(const std::vector<std::string_view>& chunks, Origin& origin) {
   if (chunks.size() == 1) return chunks[0];
   auto storage = std::make_shared<std::string>();
   for (std::string_view chunk : chunks) *storage += chunk;
-  owner = storage;
+  origin = {storage, nullptr};
   return *storage;
 }
 
@@ -125,7 +125,7 @@ Tensor TensorSource::make(const TensorProto& proto) {
   if (dtype == DType::kString) return make_strings(proto, std::move(shape));
   if (proto.data_location == 1) return from_external(proto, dtype, std::move(shape));
   if (proto.has_raw_data && !(proto.raw_data.empty() && shape.elements() != 0)) {
-    return from_bytes(proto, dtype, std::move(shape), proto.raw_data, owner_);
+    return from_bytes(proto, dtype, std::move(shape), proto.raw_data, origin_);
   }
   return from_fields(proto, dtype, std::move(shape));
 }
@@ -149,7 +149,7 @@ Tensor TensorSource::make_strings(const TensorProto& proto, Shape shape) {
 }
 
 Tensor TensorSource::from_bytes(const TensorProto& proto, DType dtype, Shape shape,
-                                std::string_view bytes, const std::shared_ptr<const void>& owner) {
+                                std::string_view bytes, const Origin& origin) {
   const std::uint64_t expected = stored_bytes(dtype, shape.elements());
   if (bytes.size() != expected) {
     fail(proto, std::string(dtype_name(dtype)) + " " + shape.str() + " needs " +
@@ -159,8 +159,13 @@ Tensor TensorSource::from_bytes(const TensorProto& proto, DType dtype, Shape sha
   // Complex numbers are aligned like their parts; none is wider than eight bytes.
   const std::size_t alignment = std::min<std::size_t>(dtype_size(dtype), 8);
   const bool aligned = reinterpret_cast<std::uintptr_t>(bytes.data()) % alignment == 0;
+  const bool worth = bytes.size() >= kLeastBackedBytes && (origin.file != nullptr || !aligned);
+  if (dtype != DType::kBool && worth) {
+    const auto* data = reinterpret_cast<const std::byte*>(bytes.data());
+    return stored_tensor(dtype, std::move(shape), data, aligned, origin);
+  }
   if (dtype != DType::kBool && aligned) {
-    return Tensor::wrap(dtype, std::move(shape), bytes.data(), owner);
+    return Tensor::wrap(dtype, std::move(shape), bytes.data(), origin.owner);
   }
   Tensor result = Tensor::allocate(dtype, std::move(shape));
   auto* out = result.mutable_as<unsigned char>();
@@ -180,7 +185,7 @@ Tensor TensorSource::from_external(const TensorProto& proto, DType dtype, Shape 
     if (key == "offset") offset = parse_number(proto, key, value);
     if (key == "length") length = parse_number(proto, key, value);
   }
-  if (shape.elements() == 0) return from_bytes(proto, dtype, std::move(shape), {}, nullptr);
+  if (shape.elements() == 0) return from_bytes(proto, dtype, std::move(shape), {}, {});
   std::shared_ptr<const MappedFile> file;
   const std::uint64_t before = files_.mapped_bytes();
   try {
@@ -198,15 +203,16 @@ Tensor TensorSource::from_external(const TensorProto& proto, DType dtype, Shape 
   budget_.grant(4 * (files_.mapped_bytes() - before));
   budget_.take(length, "tensors that share external data");
   const char* data = reinterpret_cast<const char*>(file->bytes().data());
-  return from_bytes(proto, dtype, std::move(shape), std::string_view(data + offset, length), file);
+  return from_bytes(proto, dtype, std::move(shape), std::string_view(data + offset, length),
+                    {file, file.get()});
 }
 
 Tensor TensorSource::from_fields(const TensorProto& proto, DType dtype, Shape shape) {
   const bool single = dtype == DType::kFloat32 || dtype == DType::kComplex64;
   if (single || dtype == DType::kFloat64 || dtype == DType::kComplex128) {
-    std::shared_ptr<const void> owner = owner_;
-    const std::string_view bytes = join(single ? proto.float_data : proto.double_data, owner);
-    return from_bytes(proto, dtype, std::move(shape), bytes, owner);
+    Origin origin = origin_;
+    const std::string_view bytes = join(single ? proto.float_data : proto.double_data, origin);
+    return from_bytes(proto, dtype, std::move(shape), bytes, origin);
   }
   const bool is_unsigned = dtype == DType::kUInt32 || dtype == DType::kUInt64;
   const auto& chunks = dtype == DType::kInt64 ? proto.int64_data

@@ -8,6 +8,7 @@
 #include "engine/graph/tensor.h"
 #include "engine/onnx/file.h"
 #include "engine/onnx/proto.h"
+#include "engine/onnx/stored_bytes.h"
 
 namespace lanewise::onnx {
 
@@ -30,8 +31,8 @@ class Budget {
 // What tensors are made from: who keeps the file's bytes alive, and where external data lies.
 class TensorSource {
  public:
-  TensorSource(std::shared_ptr<const void> owner, ExternalFiles& files, Budget& budget)
-      : owner_(std::move(owner)), files_(files), budget_(budget) {}
+  TensorSource(Origin origin, ExternalFiles& files, Budget& budget)
+      : origin_(std::move(origin)), files_(files), budget_(budget) {}
 
   // Throws ModelError when type, dimensions and data do not agree. Types of less than a byte are
   // unpacked to one element per byte.
@@ -44,11 +45,11 @@ class TensorSource {
  private:
   Tensor make_strings(const TensorProto& proto, Shape shape);
   Tensor from_bytes(const TensorProto& proto, DType dtype, Shape shape, std::string_view bytes,
-                    const std::shared_ptr<const void>& owner);
+                    const Origin& origin);
   Tensor from_external(const TensorProto& proto, DType dtype, Shape shape);
   Tensor from_fields(const TensorProto& proto, DType dtype, Shape shape);
 
-  std::shared_ptr<const void> owner_;
+  Origin origin_;
   ExternalFiles& files_;
   Budget& budget_;
 };

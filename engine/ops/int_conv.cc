@@ -161,7 +161,7 @@ class IntConv {
                             std::to_string(depthwise_ ? 0 : panel_.columns) + ", groups " +
                             std::to_string(groups_) + ", weights " + c.shape(in_.w).str() +
                             ", zeros " + zeros_key(zero_points);
-    packed_ = c.cache().get(w->data(), key, packed_bytes(),
+    packed_ = c.cache().get(*w, key, packed_bytes(),
                             [&](std::byte* to) { pack(w->data(), zero_points, to); });
   }
 

@@ -184,7 +184,7 @@ class IntMatMul {
         read_zeros(weights_.dtype, zero == nullptr ? nullptr : zero->data(), b_zeros_);
     const std::string key = "int matmul, panels of " + std::to_string(panel_.columns) + ", " +
                             c.shape(in_.b).str() + ", zeros " + zeros_key(zero_points);
-    packed_ = c.cache().get(b->data(), key, packed_bytes(),
+    packed_ = c.cache().get(*b, key, packed_bytes(),
                             [&](std::byte* to) { pack(b->data(), zero_points, to); });
   }
 

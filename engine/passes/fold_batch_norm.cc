@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/graph/backing.h"
 #include "engine/graph/op.h"
 #include "engine/passes/passes.h"
 
@@ -44,23 +45,29 @@ Affine affine_of(const Graph& graph, const Node& norm) {
 
 // The output channel of each weight: dimension 0 of Conv's weights; of ConvTranspose's
 // [C, M / group, k...], dimension 1 within the group of dimension 0.
-Tensor scaled_weights(const Tensor& weights, const Affine& affine, bool transposed,
-                      std::int64_t group) {
-  Tensor result = Tensor::allocate(DType::kFloat32, weights.shape());
+void scale_weights(const Tensor& weights, const std::vector<double>& scales, bool transposed,
+                   std::int64_t group, float* to) {
+  const Hold hold(weights);
+  const float* from = weights.as<float>();
   const std::int64_t d0 = weights.shape()[0], d1 = weights.shape()[1];
   const std::int64_t taps = weights.shape().elements(2, weights.shape().rank());
   for (std::int64_t i = 0; i < d0; ++i) {
     for (std::int64_t j = 0; j < d1; ++j) {
       const std::int64_t channel = transposed ? i / (d0 / group) * d1 + j : i;
-      const double scale = affine.scale[static_cast<std::size_t>(channel)];
+      const double scale = scales[static_cast<std::size_t>(channel)];
       const std::int64_t base = (i * d1 + j) * taps;
-      for (std::int64_t t = 0; t < taps; ++t) {
-        result.mutable_as<float>()[base + t] =
-            static_cast<float>(weights.as<float>()[base + t] * scale);
-      }
+      for (std::int64_t t = base; t < base + taps; ++t) to[t] = static_cast<float>(from[t] * scale);
     }
   }
-  return result;
+}
+
+Tensor scaled_weights(const Tensor& weights, const Affine& affine, bool transposed,
+                      std::int64_t group) {
+  return derived_constant(DType::kFloat32, weights.shape(),
+                          [weights, scales = affine.scale, transposed, group](std::byte* to) {
+                            scale_weights(weights, scales, transposed, group,
+                                          reinterpret_cast<float*>(to));
+                          });
 }
 
 Tensor shifted_bias(const Tensor* bias, const Affine& affine) {
@@ -106,11 +113,11 @@ void fold(Graph& graph, Node& conv, const Node& norm, const ConstantMaker& const
   const bool transposed = conv.op->name == "ConvTranspose";
   // Weights that two nodes share get one folded form for each: the key names the norm's output.
   const std::string key = "bn:" + graph.value_name(norm.outputs[0]);
-  const auto folded = constants(weights.data(), key + ":weights", [&] {
+  const auto folded = constants(weights.id(), key + ":weights", [&] {
     return scaled_weights(weights, affine, transposed, group == nullptr ? 1 : *group);
   });
   const auto shifted =
-      constants(weights.data(), key + ":bias", [&] { return shifted_bias(bias, affine); });
+      constants(weights.id(), key + ":bias", [&] { return shifted_bias(bias, affine); });
   conv.inputs.resize(3, kNoValue);
   conv.inputs[1] = add_constant(graph, graph.value_name(norm.outputs[0]) + ":weights", folded);
   conv.inputs[2] = add_constant(graph, graph.value_name(norm.outputs[0]) + ":bias", shifted);

@@ -12,8 +12,8 @@
 
 namespace lanewise {
 
-// Finds or makes a constant derived from `source` (an address that names a constant of the model,
-// else nothing is shared), for all plans of a model.
+// Finds or makes a constant derived from `source` (the id of a constant of the model, else
+// nothing is shared), for all plans of a model.
 using ConstantMaker = std::function<std::shared_ptr<const Tensor>(
     const void* source, const std::string& key, const std::function<Tensor()>& make)>;
 

@@ -2,6 +2,7 @@
 #include <map>
 #include <utility>
 
+#include "engine/graph/backing.h"
 #include "engine/graph/op.h"
 #include "engine/passes/passes.h"
 
@@ -73,7 +74,7 @@ class Widener {
     const ValueId result = add_wide(id);
     if (const auto constant = graph_.value(id).constant) {
       graph_.value(result).constant =
-          constants_(constant->data(), "float32", [&] { return widened(*constant); });
+          constants_(constant->id(), "float32", [&] { return widened(*constant); });
     } else {
       add_cast(id, result);
     }
@@ -82,13 +83,14 @@ class Widener {
   }
 
   static Tensor widened(const Tensor& narrow) {
-    Tensor result = Tensor::allocate(DType::kFloat32, narrow.shape());
-    const auto* bits = narrow.as<std::uint16_t>();
-    const bool half = narrow.dtype() == DType::kFloat16;
-    for (std::int64_t i = 0; i < narrow.elements(); ++i) {
-      result.mutable_as<float>()[i] = half ? half_to_float(bits[i]) : bfloat_to_float(bits[i]);
-    }
-    return result;
+    return derived_constant(DType::kFloat32, narrow.shape(), [narrow](std::byte* to) {
+      const Hold hold(narrow);
+      const auto* bits = narrow.as<std::uint16_t>();
+      auto* result = reinterpret_cast<float*>(to);
+      const bool half = narrow.dtype() == DType::kFloat16;
+      for (std::int64_t i = 0; i < narrow.elements(); ++i)
+        result[i] = half ? half_to_float(bits[i]) : bfloat_to_float(bits[i]);
+    });
   }
 
   Graph& graph_;

@@ -1,5 +1,6 @@
 // From walked nodes to a segment: rewrite, lower, and place every value.
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -16,18 +17,22 @@ class PlanWeights final : public WeightCache {
  public:
   PlanWeights(SharedWeights& shared, const std::set<const void*>& lasting)
       : shared_(shared), lasting_(lasting) {}
-  std::shared_ptr<const std::byte> get(const void* source, const std::string& key,
+  std::shared_ptr<const std::byte> get(const Tensor& source, const std::string& key,
                                        std::size_t bytes,
                                        const std::function<void(std::byte*)>& fill) override {
-    if (lasting_.contains(source)) return shared_.get(source, key, bytes, fill);
+    packed_.insert(source.id());
+    if (lasting_.contains(source.id())) return shared_.get(source, key, bytes, fill);
     std::shared_ptr<std::byte> memory = allocate_shared(bytes);
     fill(memory.get());
     return memory;
   }
+  // Whether these bytes were asked for: the step needs no others.
+  bool packed(const Tensor& source) const { return packed_.contains(source.id()); }
 
  private:
   SharedWeights& shared_;
   const std::set<const void*>& lasting_;
+  std::set<const void*> packed_;
 };
 
 class Compiler {
@@ -41,9 +46,11 @@ class Compiler {
         weights_(weights),
         compile_(compile) {}
 
-  std::unique_ptr<Segment> run(const std::vector<ValueId>& results) {
+  std::unique_ptr<Segment> run(const std::vector<ValueId>& results, std::vector<Hold> held) {
     specialize(results);
     rewrite();
+    hold_constants();
+    held.clear();
     result_ids_ = results;
     lower();
     place();
@@ -69,7 +76,9 @@ class Compiler {
   void rewrite();
   void lower();
   void place();
-  void lower_node(const Node& node);
+  void lower_node(Node& node);
+  void hold_constants();
+  void forget_packed(Node& node, const PlanWeights& cache) const;
   void share_bytes(const Node& node, int step);
   bool read_otherwise(const Node& node, std::size_t i) const;
   void mark_results();
@@ -88,7 +97,8 @@ class Compiler {
 
   Graph graph_;
   std::set<const void*> lasting_;
-  std::vector<ValueId> result_ids_;  // in the source's numbering, parallel to graph_.outputs
+  std::map<int, std::vector<Hold>> held_;  // by the index of the last node that reads them
+  std::vector<ValueId> result_ids_;        // in the source's numbering, parallel to graph_.outputs
   Segment::Parts parts_;
   std::vector<int> roots_of_;  // for each value, the index of the memory it lies in
   std::vector<Root> roots_;
@@ -105,7 +115,7 @@ void Compiler::specialize(const std::vector<ValueId>& results) {
     value.shape = fact.shape;
     value.ranked = true;
     value.constant = fact.content;
-    if (fact.content && facts_.fixed[i]) lasting_.insert(fact.content->data());
+    if (fact.content && facts_.fixed[i]) lasting_.insert(fact.content->id());
     graph_.values.push_back(std::move(value));
   }
   for (int index : walk_.nodes)
@@ -118,7 +128,7 @@ void Compiler::rewrite() {
                                       const std::function<Tensor()>& make) {
     if (!lasting_.contains(source)) return std::make_shared<const Tensor>(make());
     auto constant = weights_.constant(source, key, make);
-    lasting_.insert(constant->data());
+    lasting_.insert(constant->id());
     return constant;
   };
   remove_dead(graph_);
@@ -157,6 +167,7 @@ int Compiler::source_root(ValueId id) {
   if (const auto& constant = graph_.value(id).constant) {
     made.place = {Place::Kind::kConstant, parts_.constants.size()};
     parts_.constants.push_back(constant);
+    if (constant->backing()) parts_.held.emplace_back(*constant);
   } else {
     made.place = {Place::Kind::kLive, parts_.live.size()};
     parts_.live.push_back(id);
@@ -171,7 +182,38 @@ void Compiler::touch(ValueId id, int step) {
   root.last = std::max(root.last, step);
 }
 
-void Compiler::lower_node(const Node& node) {
+// Constants stay in memory until the last node that reads them is lowered; large ones that no node
+// reads any more, folded into others, go before those are made.
+void Compiler::hold_constants() {
+  std::map<const void*, std::pair<int, const Tensor*>> last;
+  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+    for (ValueId id : graph_.nodes[i].inputs) {
+      const Tensor* constant = id == kNoValue ? nullptr : graph_.value(id).constant.get();
+      if (constant == nullptr || constant->backing() == nullptr) continue;
+      last[constant->id()] = {static_cast<int>(i), constant};
+    }
+  }
+  for (const auto& [id, reader] : last) held_[reader.first].emplace_back(*reader.second);
+}
+
+// Takes away the inputs that the step has packed. A constant that comes in twice stays: the step
+// may have packed one and read the other.
+void Compiler::forget_packed(Node& node, const PlanWeights& cache) const {
+  const auto constant = [&](ValueId id) {
+    return id == kNoValue ? nullptr : graph_.value(id).constant.get();
+  };
+  const std::vector<ValueId> inputs = node.inputs;
+  for (ValueId& input : node.inputs) {
+    const Tensor* source = constant(input);
+    if (source == nullptr || !cache.packed(*source)) continue;
+    const auto same = [&](ValueId id) {
+      return constant(id) != nullptr && constant(id)->id() == source->id();
+    };
+    if (std::count_if(inputs.begin(), inputs.end(), same) == 1) input = kNoValue;
+  }
+}
+
+void Compiler::lower_node(Node& node) {
   std::vector<ValueInfo> inputs, outputs;
   for (ValueId id : node.inputs) inputs.push_back(info(id));
   for (ValueId id : node.outputs) outputs.push_back(info(id));
@@ -198,11 +240,13 @@ void Compiler::lower_node(const Node& node) {
   }
   bound.output_shape = outputs.empty() ? "" : outputs[0].shape.str();
   parts_.steps.push_back(std::move(bound));
+  forget_packed(node, cache);
 }
 
 void Compiler::lower() {
   roots_of_.assign(graph_.values.size(), -1);
-  for (const Node& node : graph_.nodes) {
+  for (std::size_t index = 0; index < graph_.nodes.size(); ++index) {
+    Node& node = graph_.nodes[index];
     if (node.op->view) {
       const int root = source_root(node.inputs[0]);
       roots_of_[static_cast<std::size_t>(node.outputs[0])] = root;
@@ -214,6 +258,7 @@ void Compiler::lower() {
     for (ValueId id : node.inputs) {
       if (id != kNoValue) touch(id, step);
     }
+    held_.erase(static_cast<int>(index));
     for (ValueId id : node.outputs) {
       if (id == kNoValue) continue;
       const Spot spot = spot_of(id);
@@ -335,9 +380,10 @@ void Compiler::place() {
 
 std::unique_ptr<Segment> compile_segment(const Graph& graph, const Walk& walk, const Facts& facts,
                                          const std::vector<ValueId>& results,
-                                         const Options& options, SharedWeights& weights,
+                                         std::vector<Hold> held, const Options& options,
+                                         SharedWeights& weights,
                                          const LowerContext::SubgraphCompiler& compile) {
-  return Compiler(graph, walk, facts, options, weights, compile).run(results);
+  return Compiler(graph, walk, facts, options, weights, compile).run(results, std::move(held));
 }
 
 }  // namespace lanewise

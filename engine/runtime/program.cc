@@ -114,9 +114,15 @@ std::shared_ptr<PlanNode> Program::next_of(PlanNode& node, const Live& live,
 std::shared_ptr<PlanNode> Program::make_node(Facts facts, int first,
                                              const std::vector<ValueId>& outputs) {
   auto node = std::make_shared<PlanNode>();
+  // Folding reads constants, and so do the passes.
+  std::vector<Hold> held;
+  for (const ValueInfo& info : facts.values) {
+    if (info.content != nullptr && info.content->backing()) held.emplace_back(*info.content);
+  }
   const Walk walk = walk_graph(*graph_, first, facts, folded_, options_, compile_);
   const std::vector<ValueId> results = leaving(walk, facts, outputs);
-  node->segment = compile_segment(*graph_, walk, facts, results, options_, weights_, compile_);
+  node->segment =
+      compile_segment(*graph_, walk, facts, results, std::move(held), options_, weights_, compile_);
   node->next_node = walk.end;
   node->wanted = walk.wanted;
   node->complete = walk.end == static_cast<int>(graph_->nodes.size()) && walk.wanted == kNoValue;
@@ -176,7 +182,7 @@ std::vector<Tensor> Program::run(std::span<const Tensor> inputs,
     if (made != live.end()) {
       results.push_back(made->second);
     } else if (content != nullptr) {
-      results.push_back(*content);
+      results.push_back(content->lasting());
     } else {
       throw ModelError("the value '" + graph_->value_name(id) +
                        "' is never computed; no node makes it");

@@ -91,7 +91,8 @@ void Segment::run(std::map<ValueId, Tensor>& live, int threads, Trace* trace) co
     if (result.copy_from.kind == Place::Kind::kLive) {
       results[i] = read[result.copy_from.index].viewed(result.dtype, result.shape);
     } else if (result.copy_from.kind == Place::Kind::kConstant) {
-      results[i] = parts_.constants[result.copy_from.index]->viewed(result.dtype, result.shape);
+      const Tensor& constant = *parts_.constants[result.copy_from.index];
+      results[i] = constant.lasting().viewed(result.dtype, result.shape);
     } else if (result.copy_from.kind == Place::Kind::kResult) {
       results[i] = results[result.copy_from.index].viewed(result.dtype, result.shape);
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/base/buffer.h"
+#include "engine/graph/backing.h"
 #include "engine/graph/op.h"
 #include "engine/runtime/options.h"
 #include "engine/runtime/specialize.h"
@@ -61,6 +62,7 @@ class Segment {
   struct Parts {
     std::vector<BoundStep> steps;
     std::vector<std::shared_ptr<const Tensor>> constants;
+    std::vector<Hold> held;     // the constants, which steps read
     std::vector<ValueId> live;  // values read from before the segment
     std::vector<Result> results;
     std::size_t arena_bytes = 0;
@@ -88,10 +90,12 @@ class Segment {
   mutable std::vector<std::unique_ptr<Frame>> frames_;
 };
 
-// Compiles walked nodes. `results` names the values that must leave the segment.
+// Compiles walked nodes. `results` names the values that must leave the segment; `held` are all
+// constants of the graph, let go one by one when they have been read for the last time.
 std::unique_ptr<Segment> compile_segment(const Graph& graph, const Walk& walk, const Facts& facts,
                                          const std::vector<ValueId>& results,
-                                         const Options& options, SharedWeights& weights,
+                                         std::vector<Hold> held, const Options& options,
+                                         SharedWeights& weights,
                                          const LowerContext::SubgraphCompiler& compile);
 
 }  // namespace lanewise

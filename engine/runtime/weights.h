@@ -10,11 +10,11 @@
 
 namespace lanewise {
 
-// Entries live as long as the cache: a source's address names its bytes, and sources are constants
-// of the model, which outlive it. Safe from several threads.
+// Entries live as long as the cache: a source's id names its bytes, and sources are constants of
+// the model, which outlive it. Safe from several threads.
 class SharedWeights final : public WeightCache {
  public:
-  std::shared_ptr<const std::byte> get(const void* source, const std::string& key,
+  std::shared_ptr<const std::byte> get(const Tensor& source, const std::string& key,
                                        std::size_t bytes,
                                        const std::function<void(std::byte*)>& fill) override;
 
@@ -22,6 +22,7 @@ class SharedWeights final : public WeightCache {
   std::shared_ptr<const Tensor> constant(const void* source, const std::string& key,
                                          const std::function<Tensor()>& make);
 
+  // Of what is in memory now.
   std::size_t bytes() const;
 
  private:
@@ -29,7 +30,7 @@ class SharedWeights final : public WeightCache {
   mutable std::mutex mutex_;
   std::map<Key, std::shared_ptr<const std::byte>> packed_;
   std::map<Key, std::shared_ptr<const Tensor>> constants_;
-  std::size_t bytes_ = 0;
+  std::size_t packed_bytes_ = 0;
 };
 
 }  // namespace lanewise

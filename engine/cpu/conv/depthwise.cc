@@ -104,7 +104,7 @@ Step build(const ConvProblem& p, const LowerContext& c) {
       std::max<std::int64_t>(plan.all_rows, 1));
   const auto bytes = static_cast<std::size_t>(checked_multiply(p.channels * p.taps(), 4));
   if (const Tensor* weights = c.content(1)) {
-    plan.weights = c.cache().get(weights->data(), "depthwise", bytes, [&](std::byte* to) {
+    plan.weights = c.cache().get(*weights, "depthwise", bytes, [&](std::byte* to) {
       transpose_weights(p, weights->as<float>(), reinterpret_cast<float*>(to));
     });
   } else {

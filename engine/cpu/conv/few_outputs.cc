@@ -141,7 +141,7 @@ Step build(const ConvProblem& p, const LowerContext& c) {
   auto plan = std::make_shared<FewOutputs>(make_plan(p, c));
   const Tensor& weights = *c.content(1);
   plan->weights = c.cache().get(
-      weights.data(), "columns " + plan->gemm.key(),
+      weights, "columns " + plan->gemm.key(),
       static_cast<std::size_t>(checked_multiply(plan->gemm.packed_floats(), 4)),
       [&](std::byte* to) { pack(*plan, weights.as<float>(), reinterpret_cast<float*>(to)); });
   std::shared_ptr<std::byte> zeros = allocate_shared(aligned(p.channels * 4));

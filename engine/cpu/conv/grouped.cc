@@ -111,7 +111,7 @@ Step build(const ConvProblem& p, const LowerContext& c) {
   const auto bytes = static_cast<std::size_t>(checked_multiply(vectors * plan->vector_floats(), 4));
   const Tensor& weights = *c.content(1);
   plan->weights = c.cache().get(
-      weights.data(), "grouped l" + std::to_string(lanes), bytes,
+      weights, "grouped l" + std::to_string(lanes), bytes,
       [&](std::byte* to) { pack(*plan, weights.as<float>(), reinterpret_cast<float*>(to)); });
   const auto zero_bytes = static_cast<std::size_t>(p.channels) * 4;
   std::shared_ptr<std::byte> zeros = allocate_shared(zero_bytes);

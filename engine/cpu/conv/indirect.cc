@@ -186,8 +186,8 @@ Step build(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
   const std::int64_t floats = checked_multiply(plan->groups, plan->gemm.packed_floats());
   if (const Tensor* weights = c.content(1)) {
     const std::string key = "conv g" + std::to_string(plan->groups) + " " + plan->gemm.key();
-    plan->weights = c.cache().get(
-        weights->data(), key, static_cast<std::size_t>(floats) * 4, [&](std::byte* to) {
+    plan->weights =
+        c.cache().get(*weights, key, static_cast<std::size_t>(floats) * 4, [&](std::byte* to) {
           for (std::int64_t group = 0; group < plan->groups; ++group) {
             pack_group(*plan, weights->as<float>(), group, reinterpret_cast<float*>(to));
           }

@@ -249,14 +249,13 @@ Step build(const ConvProblem& p, const LowerContext& c) {
   std::int64_t run_time_floats = 0;
   if (const Tensor* weights = c.content(1)) {
     const auto bytes = static_cast<std::size_t>(checked_multiply(plan->packed_floats, 4));
-    plan->weights =
-        c.cache().get(weights->data(), weights_key(p, *plan), bytes, [&](std::byte* to) {
-          std::vector<float> dense(static_cast<std::size_t>(plan->dense_floats));
-          for (const Phase& phase : plan->phases) {
-            if (phase.blocks == 0) continue;
-            pack_phase(p, phase, weights->as<float>(), dense.data(), reinterpret_cast<float*>(to));
-          }
-        });
+    plan->weights = c.cache().get(*weights, weights_key(p, *plan), bytes, [&](std::byte* to) {
+      std::vector<float> dense(static_cast<std::size_t>(plan->dense_floats));
+      for (const Phase& phase : plan->phases) {
+        if (phase.blocks == 0) continue;
+        pack_phase(p, phase, weights->as<float>(), dense.data(), reinterpret_cast<float*>(to));
+      }
+    });
   } else {
     run_time_floats = plan->packed_floats + plan->dense_floats;
   }

@@ -169,7 +169,7 @@ Step build(const ConvProblem& p, const LowerContext& c) {
   auto plan = std::make_shared<TapProducts>(make_plan(p, c));
   const Tensor& weights = *c.content(1);
   plan->weights = c.cache().get(
-      weights.data(), "transposed taps " + std::to_string(p.taps()) + ' ' + plan->gemm.key(),
+      weights, "transposed taps " + std::to_string(p.taps()) + ' ' + plan->gemm.key(),
       static_cast<std::size_t>(checked_multiply(plan->gemm.packed_floats(), 4)),
       [&](std::byte* to) { pack(*plan, weights.as<float>(), reinterpret_cast<float*>(to)); });
   const std::size_t each = plan->table_bytes + plan->line_bytes + plan->partial_bytes;

@@ -265,12 +265,11 @@ Step build(const ConvProblem& p, const LowerContext& c, int tile) {
   const std::int64_t floats = checked_multiply(plan->frequencies(), plan->gemm.packed_floats());
   const Tensor& weights = *c.content(1);
   const std::string key = "winograd m" + std::to_string(tile) + " " + plan->gemm.key();
-  plan->weights =
-      c.cache().get(weights.data(), key, static_cast<std::size_t>(checked_multiply(floats, 4)),
-                    [&](std::byte* to) {
-                      pack_winograd_weights(p, tile, plan->gemm, weights.as<float>(), c.threads(),
-                                            reinterpret_cast<float*>(to));
-                    });
+  plan->weights = c.cache().get(weights, key, static_cast<std::size_t>(checked_multiply(floats, 4)),
+                                [&](std::byte* to) {
+                                  pack_winograd_weights(p, tile, plan->gemm, weights.as<float>(),
+                                                        c.threads(), reinterpret_cast<float*>(to));
+                                });
   const auto threads = static_cast<std::size_t>(plan->threads);
   Step step;
   step.scratch_bytes = plan->shared ? in_bytes(*plan) + out_bytes(*plan) * threads
