@@ -21,6 +21,9 @@ constexpr std::int64_t kBlockRows = 192;
 constexpr std::int64_t kTableEntries = 1 << 15;
 // A thread woken for less work than this costs more than it saves (about 5 us).
 constexpr double kTaskMultiplyAdds = 5e5;
+// Up to so many bytes of weights, every thread reads all of them and keeps to its own rows, which
+// it wrote in the step before.
+constexpr std::int64_t kSharedWeights = 1 << 20;
 
 struct Indirect {
   ConvProblem p;
@@ -77,10 +80,15 @@ Indirect make_plan(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
   plan.threads =
       static_cast<int>(std::clamp(work / kTaskMultiplyAdds, 1.0, static_cast<double>(c.threads())));
   std::int64_t blocks = (rows + most - 1) / most;
+  const std::int64_t weight_bytes = plan.groups * plan.gemm.packed_floats() * 4;
+  if (plan.threads > 1 && weight_bytes <= kSharedWeights && rows >= 2 * tile * plan.threads) {
+    blocks = (blocks + plan.threads - 1) / plan.threads * plan.threads;
+  }
   plan.block_rows =
       ((rows + blocks - 1) / std::max<std::int64_t>(1, blocks) + tile - 1) / tile * tile;
   plan.row_blocks = rows == 0 ? 0 : (rows + plan.block_rows - 1) / plan.block_rows;
-  if (plan.threads > 1 && plan.row_blocks < 4 * plan.threads) {
+  const bool by_rows = weight_bytes <= kSharedWeights && plan.row_blocks >= plan.threads;
+  if (plan.threads > 1 && plan.row_blocks < 4 * plan.threads && !by_rows) {
     const std::int64_t wanted =
         (4 * plan.threads + plan.row_blocks - 1) / std::max<std::int64_t>(1, plan.row_blocks);
     plan.column_chunks = std::clamp<std::int64_t>(wanted, 1, plan.units());

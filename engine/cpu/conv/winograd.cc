@@ -25,6 +25,9 @@ constexpr std::int64_t kLeastBlock = 24, kMostBlock = 192;
 // Weights that pass the caches are worth one more tile for so many bytes, even where frequencies
 // pass them then too: 512 channels at 28 x 28 take 8 ms in one block and 13 ms in three.
 constexpr std::int64_t kWeightsPerTile = 96 << 10;
+// Threads share a block of tiles, each with outputs of its own, where each would read more bytes of
+// weights than these for few tiles.
+constexpr std::int64_t kOwnWeights = 4 << 20;
 // Cycles that a vector of channels of one tile takes.
 constexpr double kInputCycles[] = {40.0, 110.0}, kOutputCycles[] = {30.0, 90.0};
 // Bytes of weights per cycle and core, from memory and, for the second block on, a nearer cache.
@@ -65,9 +68,11 @@ void choose_blocks(Winograd& plan) {
   const std::int64_t weight_bytes = plan.frequencies() * plan.gemm.packed_floats() * 4;
   const std::int64_t least = std::clamp(weight_bytes / kWeightsPerTile, kLeastBlock, kMostBlock);
   std::int64_t most = std::clamp(kBlockBytes / tile_bytes, least, kMostBlock);
-  plan.shared = plan.threads > 1 && plan.tiles < 2 * kLeastBlock * plan.threads;
+  const std::int64_t each = divide_up(plan.tiles, plan.threads);
+  plan.shared = plan.threads > 1 && each < (weight_bytes > kOwnWeights ? 2 : 1) * kLeastBlock;
   if (!plan.shared)
-    most = std::min(most, std::max(kLeastBlock, divide_up(plan.tiles, 2 * plan.threads)));
+    most =
+        std::min(most, each < 2 * kLeastBlock ? each : std::max(kLeastBlock, divide_up(each, 2)));
   const std::int64_t parts = divide_up(plan.tiles, most);
   plan.block = std::min(divide_up(divide_up(plan.tiles, parts), height) * height, plan.tiles);
   plan.blocks = divide_up(plan.tiles, plan.block);
