@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <string>
 
@@ -19,7 +20,7 @@ std::byte* allocate(std::size_t bytes) {
   const std::size_t alignment = bytes >= 2 * kHugePage ? kHugePage : kAlignment;
   void* p = nullptr;
   if (bytes <= limit) {
-    const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    const std::size_t rounded = aligned_size(bytes);
     p = std::aligned_alloc(alignment, (rounded + alignment - 1) / alignment * alignment);
   }
   if (p == nullptr) {
@@ -43,6 +44,12 @@ AlignedBytes allocate_aligned(std::size_t bytes) {
 
 std::shared_ptr<std::byte> allocate_shared(std::size_t bytes) {
   return std::shared_ptr<std::byte>(allocate_aligned(bytes).release(), AlignedFree{});
+}
+
+std::shared_ptr<const std::byte> shared_zeros(std::size_t bytes) {
+  std::shared_ptr<std::byte> zeros = allocate_shared(bytes);
+  std::memset(zeros.get(), 0, bytes);
+  return zeros;
 }
 
 }  // namespace lanewise

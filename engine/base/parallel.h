@@ -31,6 +31,11 @@ void parallel_tasks(int threads, std::int64_t tasks, F&& f) {
       const_cast<void*>(static_cast<const void*>(&f)));
 }
 
+// As many threads as get at least `each` of the work, from 1 to `threads`.
+inline int threads_worth(double work, double each, int threads) {
+  return static_cast<int>(std::clamp(work / each, 1.0, static_cast<double>(threads)));
+}
+
 // Splits [0, n) into contiguous parts of at least `grain`, one per thread, and calls
 // f(begin, end) for each.
 template <class F>

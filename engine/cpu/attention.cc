@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "engine/base/parallel.h"
+#include "engine/base/rounding.h"
 #include "engine/base/shape.h"
 
 namespace lanewise {
@@ -67,10 +68,9 @@ Attention<T>::Attention(const AttentionProblem& problem, Isa isa, int threads)
       tanh_(kernels::eltwise_unary(isa).run[static_cast<int>(kernels::Unary::kTanh)]),
       add_(kernels::eltwise_binary(isa).run[static_cast<int>(kernels::Binary::kAdd)]),
       multiply_(kernels::eltwise_binary(isa).run[static_cast<int>(kernels::Binary::kMul)]) {
-  threads_ = static_cast<int>(
-      std::clamp(problem.shapes.flops() / kTaskFlops, 1.0, static_cast<double>(threads)));
+  threads_ = threads_worth(problem.shapes.flops(), kTaskFlops, threads);
   block_rows_ = products_.block_rows(threads_);
-  ld_ = (problem.shapes.keys + 15) / 16 * 16;
+  ld_ = round_up(problem.shapes.keys, 16);
 }
 
 template <class T>

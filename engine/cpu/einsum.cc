@@ -8,6 +8,7 @@
 #include <numeric>
 #include <utility>
 
+#include "engine/base/buffer.h"
 #include "engine/base/parallel.h"
 #include "engine/cpu/matmul.h"
 #include "engine/cpu/strided_copy.h"
@@ -166,7 +167,7 @@ class Builder {
     const Place place{Place::kScratch, used_};
     const std::int64_t bytes =
         checked_multiply(count, static_cast<std::int64_t>(dtype_size(dtype_)));
-    used_ += (bytes + 63) / 64 * 64;
+    used_ += static_cast<std::int64_t>(aligned_size(bytes));
     return place;
   }
 

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "engine/base/parallel.h"
+#include "engine/base/rounding.h"
 #include "engine/base/shape.h"
 
 namespace lanewise {
@@ -13,8 +14,6 @@ namespace {
 
 constexpr std::int64_t kMostRows = 192;
 constexpr std::int64_t kBlockScores = 32768;  // of one block: 128 KiB of float32
-
-std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 // Where the rows of a block of queries, or of their results, begin.
 template <class T>

@@ -3,12 +3,10 @@
 
 #include <algorithm>
 
+#include "engine/base/rounding.h"
+
 namespace lanewise {
 namespace {
-
-std::int64_t round_up(std::int64_t value, std::int64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
 
 std::int32_t zero_of(const std::vector<std::int32_t>& zeros, std::int64_t column) {
   return zeros.size() == 1 ? zeros[0] : zeros[static_cast<std::size_t>(column)];

@@ -10,6 +10,7 @@
 
 #include "engine/base/buffer.h"
 #include "engine/base/parallel.h"
+#include "engine/base/rounding.h"
 #include "engine/cpu/gemm.h"
 #include "engine/cpu/matmul_loops.h"
 #include "engine/cpu/strided_copy.h"
@@ -37,8 +38,6 @@ struct Tiled {
   enum class C : std::uint8_t { kNone, kBias, kResidual, kExpanded } c = C::kNone;
 };
 
-std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
-
 Tiled::C kind_of_c(const MatmulProblem& p) {
   if (!p.has_c) return Tiled::C::kNone;
   const bool in_columns = p.c_column == 1 || p.n == 1;
@@ -56,8 +55,7 @@ Tiled make_plan(MatmulProblem problem, const LowerContext& c) {
   plan.c = kind_of_c(p);
   const double work = static_cast<double>(p.m) * static_cast<double>(p.n) *
                       static_cast<double>(p.k) * static_cast<double>(p.batches());
-  plan.threads =
-      static_cast<int>(std::clamp(work / kTaskMultiplyAdds, 1.0, static_cast<double>(c.threads())));
+  plan.threads = threads_worth(work, kTaskMultiplyAdds, c.threads());
   const std::int64_t tile = plan.gemm.tile_rows();
   const std::int64_t blocks = std::max<std::int64_t>(1, (p.m + kBlockRows - 1) / kBlockRows);
   plan.block_rows = std::max(tile, round_up((p.m + blocks - 1) / blocks, tile));

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/base/cpu.h"
@@ -219,5 +220,14 @@ class LowerContext : public OpContext {
   WeightCache& cache_;
   const SubgraphCompiler& compile_;
 };
+
+// A step that calls `run` of a T, which is made of the lowering context and which no run changes.
+template <class T>
+Step step_of(LowerContext& c, std::string algorithm) {
+  Step step;
+  step.algorithm = std::move(algorithm);
+  step.run = [made = std::make_shared<const T>(c)](const RunContext& run) { made->run(run); };
+  return step;
+}
 
 }  // namespace lanewise

@@ -125,12 +125,7 @@ class Loop {
   std::vector<Stack> stacks_;  // empty ones, to start from
 };
 
-Step lower_loop(LowerContext& c) {
-  Step step;
-  step.algorithm = "loop";
-  step.run = [loop = std::make_shared<const Loop>(c)](const RunContext& run) { loop->run(run); };
-  return step;
-}
+Step lower_loop(LowerContext& c) { return step_of<Loop>(c, "loop"); }
 
 constexpr AttrDef kIfAttrs[] = {{.name = "then_branch",
                                  .type = AttrType::kGraph,

@@ -7,7 +7,9 @@
 #include <memory>
 #include <string>
 
+#include "engine/base/buffer.h"
 #include "engine/base/parallel.h"
+#include "engine/base/rounding.h"
 #include "engine/cpu/int_pack.h"
 
 namespace lanewise {
@@ -15,10 +17,6 @@ namespace {
 
 constexpr std::int64_t kBlockRows = 48;   // output positions per task: whole register tiles
 constexpr std::int64_t kGrain = 1 << 14;  // bytes of activations that are worth a thread
-
-std::int64_t round_up(std::int64_t value, std::int64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
 
 // Spatial axes are brought to three by leading ones.
 using Three = std::array<std::int64_t, 3>;
@@ -186,7 +184,7 @@ class IntConv {
     const auto take = [&](std::int64_t elements, std::size_t size) {
       const std::size_t at = scratch_;
       const std::int64_t bytes = checked_multiply(elements, static_cast<std::int64_t>(size));
-      scratch_ += static_cast<std::size_t>(round_up(bytes, 64));
+      scratch_ += aligned_size(bytes);
       return at;
     };
     wide_at_ = take(checked_multiply(checked_multiply(batch_, positions()), padded_),

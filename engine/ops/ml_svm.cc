@@ -106,14 +106,7 @@ void infer_regressor(InferContext& c) {
   c.set_output(0, DType::kFloat32, {Regressor(c).rows(), 1});
 }
 
-Step lower_regressor(LowerContext& c) {
-  Step step;
-  step.algorithm = "support vectors";
-  step.run = [regressor = std::make_shared<const Regressor>(c)](const RunContext& run) {
-    regressor->run(run);
-  };
-  return step;
-}
+Step lower_regressor(LowerContext& c) { return step_of<Regressor>(c, "support vectors"); }
 
 constexpr AttrDef kAttrs[] = {
     ml::kKernelType,

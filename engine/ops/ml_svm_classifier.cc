@@ -185,14 +185,7 @@ void infer_classifier(InferContext& c) {
   c.set_output(1, DType::kFloat32, {classifier.rows(), classifier.score_count()});
 }
 
-Step lower_classifier(LowerContext& c) {
-  Step step;
-  step.algorithm = "support vectors";
-  step.run = [classifier = std::make_shared<const Classifier>(c)](const RunContext& run) {
-    classifier->run(run);
-  };
-  return step;
-}
+Step lower_classifier(LowerContext& c) { return step_of<Classifier>(c, "support vectors"); }
 
 constexpr AttrDef kAttrs[] = {
     ml::kKernelType,

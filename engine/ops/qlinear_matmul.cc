@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/base/buffer.h"
 #include "engine/base/parallel.h"
 #include "engine/cpu/int_pack.h"
 #include "engine/graph/layout.h"
@@ -206,7 +207,7 @@ class IntMatMul {
     const auto take = [&](std::int64_t elements, std::size_t size) {
       const std::size_t at = scratch_;
       const std::int64_t bytes = checked_multiply(elements, static_cast<std::int64_t>(size));
-      scratch_ += static_cast<std::size_t>((bytes + 63) / 64 * 64);
+      scratch_ += aligned_size(bytes);
       return at;
     };
     take(checked_multiply(checked_multiply(a_matrices_, sizes_.m), depth_), sizeof(std::int16_t));

@@ -200,12 +200,7 @@ class Scan {
   std::vector<bool> prepended_;
 };
 
-Step lower_scan(LowerContext& c) {
-  Step step;
-  step.algorithm = "scan";
-  step.run = [scan = std::make_shared<const Scan>(c)](const RunContext& run) { scan->run(run); };
-  return step;
-}
+Step lower_scan(LowerContext& c) { return step_of<Scan>(c, "scan"); }
 
 constexpr AttrDef kScanAttrs[] = {
     {.name = "body",

@@ -82,12 +82,7 @@ class Map {
   std::vector<DType> declared_;
 };
 
-Step lower_map(LowerContext& c) {
-  Step step;
-  step.algorithm = "sequence";
-  step.run = [map = std::make_shared<const Map>(c)](const RunContext& run) { map->run(run); };
-  return step;
-}
+Step lower_map(LowerContext& c) { return step_of<Map>(c, "sequence"); }
 
 constexpr AttrDef kAttrs[] = {{.name = "body",
                                .type = AttrType::kGraph,

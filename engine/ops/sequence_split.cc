@@ -110,14 +110,7 @@ class SplitToSequence {
   std::string where_;
 };
 
-Step lower_split(LowerContext& c) {
-  Step step;
-  step.algorithm = "sequence";
-  step.run = [split = std::make_shared<const SplitToSequence>(c)](const RunContext& run) {
-    split->run(run);
-  };
-  return step;
-}
+Step lower_split(LowerContext& c) { return step_of<SplitToSequence>(c, "sequence"); }
 
 void infer_concat(InferContext& c) {
   expect_container(c, 0, DType::kSequence);
@@ -196,14 +189,7 @@ class ConcatFromSequence {
   std::string where_;
 };
 
-Step lower_concat(LowerContext& c) {
-  Step step;
-  step.algorithm = "sequence";
-  step.run = [concat = std::make_shared<const ConcatFromSequence>(c)](const RunContext& run) {
-    concat->run(run);
-  };
-  return step;
-}
+Step lower_concat(LowerContext& c) { return step_of<ConcatFromSequence>(c, "sequence"); }
 
 constexpr AttrDef kSplitAttrs[] = {
     {.name = "axis", .type = AttrType::kInt, .doc = "dimension that is cut"},

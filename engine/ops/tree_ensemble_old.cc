@@ -277,14 +277,7 @@ class Classifier {
   std::size_t only_ = 0;
 };
 
-Step lower_classifier(LowerContext& c) {
-  Step step;
-  step.algorithm = "trees";
-  step.run = [classifier = std::make_shared<const Classifier>(c)](const RunContext& run) {
-    classifier->run(run);
-  };
-  return step;
-}
+Step lower_classifier(LowerContext& c) { return step_of<Classifier>(c, "trees"); }
 
 #define LANEWISE_TREE_ATTRS                                                                        \
   ml::kPostTransform, {.name = "nodes_treeids", .type = AttrType::kInts, .doc = "tree of a node"}, \

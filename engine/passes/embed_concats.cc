@@ -14,9 +14,13 @@ constexpr int kChannelAxis = 1;
 class Embedder {
  public:
   explicit Embedder(Graph& graph)
-      : graph_(graph), producer_(producers(graph)), embeddable_(graph.values.size(), true) {
+      : graph_(graph),
+        producer_(producers(graph)),
+        embeddable_(graph.values.size(), true),
+        viewed_(graph.values.size(), false) {
     for (ValueId id : graph.outputs) forbid(id);
     for (const Node& node : graph.nodes) {
+      if (node.op->view) viewed_[static_cast<std::size_t>(node.inputs[0])] = true;
       const Pitched can = node.op->pitched == nullptr ? Pitched{} : node.op->pitched(node);
       for (std::size_t i = 0; i < node.inputs.size(); ++i) {
         if (i >= 32 || (can.inputs >> i & 1u) == 0) forbid(node.inputs[i]);
@@ -45,11 +49,7 @@ class Embedder {
     const auto* axis = node.attribute<std::int64_t>("axis");
     if (out.layout != Layout::kChannelsLast || axis == nullptr) return false;
     if (*axis != kChannelAxis && *axis != kChannelAxis - out.shape.rank()) return false;
-    // What is the same memory under another name must be dense.
-    for (const Node& reader : graph_.nodes) {
-      if (reader.op->view && reader.inputs[0] == node.outputs[0]) return false;
-    }
-    return true;
+    return !viewed_[static_cast<std::size_t>(node.outputs[0])];
   }
 
   void embed_inputs(const Node& concat) {
@@ -73,6 +73,7 @@ class Embedder {
   Graph& graph_;
   std::vector<int> producer_;
   std::vector<bool> embeddable_;
+  std::vector<bool> viewed_;  // the same memory under another name: it must be dense
 };
 
 }  // namespace

@@ -10,9 +10,7 @@
 namespace lanewise {
 namespace {
 
-std::size_t rounded(std::size_t bytes) {
-  return (std::max<std::size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
-}
+std::size_t rounded(std::size_t bytes) { return aligned_size(std::max<std::size_t>(bytes, 1)); }
 
 // The start of the smallest gap of at least `bytes` between placed buffers (sorted by offset).
 std::size_t find_gap(const std::vector<const Lifetime*>& placed, const Lifetime& buffer,

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/buffer.h"
 #include "engine/base/parallel.h"
 #include "engine/cpu/conv/conv.h"
 #include "engine/cpu/window_rows.h"
@@ -108,7 +109,7 @@ Step build(const ConvProblem& p, const LowerContext& c) {
       transpose_weights(p, weights->as<float>(), reinterpret_cast<float*>(to));
     });
   } else {
-    plan.weight_bytes = (bytes + 63) / 64 * 64;
+    plan.weight_bytes = aligned_size(bytes);
   }
   Step step;
   step.scratch_bytes =

@@ -3,12 +3,12 @@
 // shifts that belong to them. The product is the indirect one of rows.h with a kernel one column
 // wide.
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <vector>
 
 #include "engine/base/buffer.h"
 #include "engine/base/parallel.h"
+#include "engine/base/rounding.h"
 #include "engine/cpu/conv/conv.h"
 #include "engine/cpu/conv/rows.h"
 #include "engine/cpu/gemm.h"
@@ -35,14 +35,8 @@ struct FewOutputs {
   std::size_t table_bytes = 0, partial_bytes = 0;  // of each thread
 
   std::int64_t block_rows() const { return block_lines * p.in[2]; }
-  std::int64_t partial_step() const {
-    return (gemm.n + gemm.kernel->lanes - 1) / gemm.kernel->lanes * gemm.kernel->lanes;
-  }
+  std::int64_t partial_step() const { return round_up(gemm.n, gemm.kernel->lanes); }
 };
-
-std::size_t aligned(std::int64_t bytes) {
-  return (static_cast<std::size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
-}
 
 FewOutputs make_plan(const ConvProblem& p, const LowerContext& c) {
   FewOutputs plan;
@@ -55,14 +49,14 @@ FewOutputs make_plan(const ConvProblem& p, const LowerContext& c) {
   plan.gemm = plan_gemm(c.isa(), plan.columns.outputs, plan.columns.taps(), p.channels);
   plan.kernel = &kernels::shift_sum_f32(c.isa());
   plan.lines = p.batch * p.out[0] * p.out[1];
-  plan.threads = static_cast<int>(
-      std::clamp(p.multiply_adds() / kTaskMultiplyAdds, 1.0, static_cast<double>(c.threads())));
+  plan.threads = threads_worth(p.multiply_adds(), kTaskMultiplyAdds, c.threads());
   plan.block_lines = std::clamp<std::int64_t>(kBlockPixels / std::max<std::int64_t>(1, p.in[2]), 1,
                                               std::max<std::int64_t>(1, plan.lines));
-  plan.blocks = (plan.lines + plan.block_lines - 1) / plan.block_lines;
-  plan.table_bytes =
-      aligned(plan.block_rows() * plan.gemm.taps * static_cast<std::int64_t>(sizeof(const float*)));
-  plan.partial_bytes = aligned((plan.block_rows() * plan.partial_step() + plan.kernel->lanes) * 4);
+  plan.blocks = divide_up(plan.lines, plan.block_lines);
+  plan.table_bytes = aligned_size(plan.block_rows() * plan.gemm.taps *
+                                  static_cast<std::int64_t>(sizeof(const float*)));
+  plan.partial_bytes =
+      aligned_size((plan.block_rows() * plan.partial_step() + plan.kernel->lanes) * 4);
   return plan;
 }
 
@@ -141,12 +135,10 @@ Step build(const ConvProblem& p, const LowerContext& c) {
   auto plan = std::make_shared<FewOutputs>(make_plan(p, c));
   const Tensor& weights = *c.content(1);
   plan->weights = c.cache().get(
-      weights, "columns " + plan->gemm.key(),
+      weights, "columns " + std::to_string(p.kernel[2]) + ' ' + plan->gemm.key(),
       static_cast<std::size_t>(checked_multiply(plan->gemm.packed_floats(), 4)),
       [&](std::byte* to) { pack(*plan, weights.as<float>(), reinterpret_cast<float*>(to)); });
-  std::shared_ptr<std::byte> zeros = allocate_shared(aligned(p.channels * 4));
-  std::memset(zeros.get(), 0, aligned(p.channels * 4));
-  plan->zeros = std::move(zeros);
+  plan->zeros = shared_zeros(aligned_size(p.channels * 4));
   const std::size_t each = plan->table_bytes + plan->partial_bytes;
   Step step;
   step.scratch_bytes = each * static_cast<std::size_t>(plan->threads);

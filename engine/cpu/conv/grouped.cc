@@ -3,7 +3,6 @@
 #include "engine/kernels/grouped/grouped.h"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 
 #include "engine/base/buffer.h"
@@ -113,14 +112,10 @@ Step build(const ConvProblem& p, const LowerContext& c) {
   plan->weights = c.cache().get(
       weights, "grouped l" + std::to_string(lanes), bytes,
       [&](std::byte* to) { pack(*plan, weights.as<float>(), reinterpret_cast<float*>(to)); });
-  const auto zero_bytes = static_cast<std::size_t>(p.channels) * 4;
-  std::shared_ptr<std::byte> zeros = allocate_shared(zero_bytes);
-  std::memset(zeros.get(), 0, zero_bytes);
-  plan->zeros = std::move(zeros);
+  plan->zeros = shared_zeros(static_cast<std::size_t>(p.channels) * 4);
   plan->table_bytes =
       static_cast<std::size_t>(checked_multiply(kBlockRows * p.taps(), sizeof(float*)));
-  plan->threads = static_cast<int>(
-      std::clamp(p.multiply_adds() / kTaskMultiplyAdds, 1.0, static_cast<double>(c.threads())));
+  plan->threads = threads_worth(p.multiply_adds(), kTaskMultiplyAdds, c.threads());
   Step step;
   step.scratch_bytes = plan->table_bytes * static_cast<std::size_t>(plan->threads);
   step.run = [plan](const RunContext& run) {

@@ -2,12 +2,12 @@
 // or one per row of window positions where few channels would make each sum short. A 1 x 1
 // convolution is the case with one pointer. Nothing is copied but windows at the image's edge.
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <vector>
 
 #include "engine/base/buffer.h"
 #include "engine/base/parallel.h"
+#include "engine/base/rounding.h"
 #include "engine/cpu/conv/conv.h"
 #include "engine/cpu/conv/rows.h"
 #include "engine/cpu/gemm.h"
@@ -76,21 +76,19 @@ Indirect make_plan(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
   const std::int64_t rows = p.batch * p.out_pixels();
   const std::int64_t tile = plan.gemm.tile_rows();
   const std::int64_t most = std::clamp(kTableEntries / plan.gemm.taps, tile, kBlockRows);
-  const double work = p.multiply_adds();
-  plan.threads =
-      static_cast<int>(std::clamp(work / kTaskMultiplyAdds, 1.0, static_cast<double>(c.threads())));
-  std::int64_t blocks = (rows + most - 1) / most;
+  plan.threads = threads_worth(p.multiply_adds(), kTaskMultiplyAdds, c.threads());
+  std::int64_t blocks = divide_up(rows, most);
   const std::int64_t weight_bytes = plan.groups * plan.gemm.packed_floats() * 4;
-  if (plan.threads > 1 && weight_bytes <= kSharedWeights && rows >= 2 * tile * plan.threads) {
-    blocks = (blocks + plan.threads - 1) / plan.threads * plan.threads;
+  const bool few_weights = weight_bytes <= kSharedWeights;
+  if (plan.threads > 1 && few_weights && rows >= 2 * tile * plan.threads) {
+    blocks = round_up(blocks, plan.threads);
   }
-  plan.block_rows =
-      ((rows + blocks - 1) / std::max<std::int64_t>(1, blocks) + tile - 1) / tile * tile;
-  plan.row_blocks = rows == 0 ? 0 : (rows + plan.block_rows - 1) / plan.block_rows;
-  const bool by_rows = weight_bytes <= kSharedWeights && plan.row_blocks >= plan.threads;
+  plan.block_rows = round_up(divide_up(rows, std::max<std::int64_t>(1, blocks)), tile);
+  plan.row_blocks = rows == 0 ? 0 : divide_up(rows, plan.block_rows);
+  const bool by_rows = few_weights && plan.row_blocks >= plan.threads;
   if (plan.threads > 1 && plan.row_blocks < 4 * plan.threads && !by_rows) {
     const std::int64_t wanted =
-        (4 * plan.threads + plan.row_blocks - 1) / std::max<std::int64_t>(1, plan.row_blocks);
+        divide_up(4 * plan.threads, std::max<std::int64_t>(1, plan.row_blocks));
     plan.column_chunks = std::clamp<std::int64_t>(wanted, 1, plan.units());
   }
   return plan;
@@ -185,10 +183,6 @@ void run_plan(const Indirect& plan, const RunContext& run) {
   });
 }
 
-std::size_t aligned(std::int64_t bytes) {
-  return (static_cast<std::size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
-}
-
 Step build(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
   auto plan = std::make_shared<Indirect>(make_plan(p, c, tap_rows));
   const std::int64_t floats = checked_multiply(plan->groups, plan->gemm.packed_floats());
@@ -201,16 +195,14 @@ Step build(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
           }
         });
   } else {
-    plan->weight_bytes = aligned(floats * 4);
+    plan->weight_bytes = aligned_size(floats * 4);
   }
   // A group's offset is added to every pointer, so the zeros span all channels.
-  const std::size_t zero_bytes = aligned(std::max(p.channels, plan->gemm.k) * 4);
-  std::shared_ptr<std::byte> zeros = allocate_shared(zero_bytes);
-  std::memset(zeros.get(), 0, zero_bytes);
-  plan->zeros = std::move(zeros);
+  plan->zeros = shared_zeros(aligned_size(std::max(p.channels, plan->gemm.k) * 4));
   plan->table_bytes =
-      aligned(plan->block_rows * plan->gemm.taps * static_cast<std::int64_t>(sizeof(float*)));
-  if (tap_rows) plan->edge_bytes = aligned(plan->block_rows * plan->gemm.taps * plan->gemm.k * 4);
+      aligned_size(plan->block_rows * plan->gemm.taps * static_cast<std::int64_t>(sizeof(float*)));
+  if (tap_rows)
+    plan->edge_bytes = aligned_size(plan->block_rows * plan->gemm.taps * plan->gemm.k * 4);
 
   Step step;
   step.scratch_bytes = plan->weight_bytes + (plan->table_bytes + plan->edge_bytes) *

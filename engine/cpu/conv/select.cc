@@ -30,8 +30,7 @@ StridedCopy layout_copy(const Shape& shape, Layout from, Layout to, Isa isa) {
 }
 
 std::size_t aligned_bytes(const Shape& shape) {
-  const auto bytes = static_cast<std::size_t>(checked_multiply(shape.elements(), 4));
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  return aligned_size(checked_multiply(shape.elements(), 4));
 }
 
 // Around a step that wants channels-last: copies in scratch memory of what is row-major.
@@ -43,7 +42,7 @@ Step wrap_layouts(Step inner, const LowerContext& c) {
   const bool residual =
       !has_residual || c.layout(3) == kLast || same_bytes(c.shape(3), c.layout(3), kLast);
   if (in && out && residual) return inner;
-  const std::size_t x_at = (inner.scratch_bytes + kAlignment - 1) / kAlignment * kAlignment;
+  const std::size_t x_at = aligned_size(inner.scratch_bytes);
   const std::size_t y_at = x_at + (in ? 0 : aligned_bytes(c.shape(0)));
   const std::size_t r_at = y_at + (out ? 0 : aligned_bytes(c.out_shape(0)));
   const std::size_t bytes = r_at + (residual ? 0 : aligned_bytes(c.out_shape(0)));

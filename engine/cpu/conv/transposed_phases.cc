@@ -199,10 +199,6 @@ void run_phases(const Transposed& plan, const RunContext& run) {
   }
 }
 
-std::size_t aligned(std::int64_t bytes) {
-  return (static_cast<std::size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
-}
-
 Transposed make_plan(const ConvProblem& p, const LowerContext& c) {
   Transposed plan;
   plan.p = p;
@@ -259,15 +255,13 @@ Step build(const ConvProblem& p, const LowerContext& c) {
   } else {
     run_time_floats = plan->packed_floats + plan->dense_floats;
   }
-  const std::size_t zero_bytes = aligned(p.channels * 4);
-  std::shared_ptr<std::byte> zeros = allocate_shared(zero_bytes);
-  std::memset(zeros.get(), 0, zero_bytes);
-  plan->zeros = std::move(zeros);
+  plan->zeros = shared_zeros(aligned_size(p.channels * 4));
   const std::int64_t threads = c.threads();
-  plan->table_at = aligned(run_time_floats * 4);
-  plan->blocks_at = plan->table_at + aligned(threads * plan->table_entries * 8);
+  plan->table_at = aligned_size(run_time_floats * 4);
+  plan->blocks_at = plan->table_at + aligned_size(threads * plan->table_entries * 8);
   Step step;
-  step.scratch_bytes = plan->blocks_at + aligned(checked_multiply(threads * plan->block_floats, 4));
+  step.scratch_bytes =
+      plan->blocks_at + aligned_size(checked_multiply(threads * plan->block_floats, 4));
   step.run = [plan](const RunContext& run) { run_phases(*plan, run); };
   return step;
 }

@@ -7,6 +7,7 @@
 
 #include "engine/base/buffer.h"
 #include "engine/base/parallel.h"
+#include "engine/base/rounding.h"
 #include "engine/cpu/conv/rows.h"
 #include "engine/cpu/conv/transposed.h"
 #include "engine/cpu/gemm.h"
@@ -30,14 +31,8 @@ struct TapProducts {
   std::shared_ptr<const std::byte> weights;
   std::size_t table_bytes = 0, line_bytes = 0, partial_bytes = 0;  // of each thread
 
-  std::int64_t partial_step() const {
-    return (gemm.n + gemm.kernel->lanes - 1) / gemm.kernel->lanes * gemm.kernel->lanes;
-  }
+  std::int64_t partial_step() const { return round_up(gemm.n, gemm.kernel->lanes); }
 };
-
-std::size_t aligned(std::int64_t bytes) {
-  return (static_cast<std::size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
-}
 
 // Input lines below the one of an output line that its taps reach.
 std::int64_t reach(const ConvProblem& p) {
@@ -53,12 +48,12 @@ TapProducts make_plan(const ConvProblem& p, const LowerContext& c) {
   const std::int64_t line_floats = std::max<std::int64_t>(1, p.in[2] * plan.partial_step());
   const std::int64_t lines = std::max(kBlockBytes / 4 / line_floats - reach(p), reach(p) / 2 + 1);
   plan.out_lines = std::min(checked_multiply(lines, p.stride[1]), p.out[1]);
-  plan.blocks = (p.out[1] + plan.out_lines - 1) / plan.out_lines;
+  plan.blocks = divide_up(p.out[1], plan.out_lines);
   plan.in_lines = std::min((plan.out_lines - 1) / p.stride[1] + 1 + reach(p), p.in[1]);
   const auto pointer = static_cast<std::int64_t>(sizeof(const float*));
-  plan.table_bytes = aligned(plan.in_lines * p.in[2] * pointer);
-  plan.line_bytes = aligned(p.kernel[1] * pointer);
-  plan.partial_bytes = aligned((plan.in_lines * line_floats + plan.kernel->lanes) * 4);
+  plan.table_bytes = aligned_size(plan.in_lines * p.in[2] * pointer);
+  plan.line_bytes = aligned_size(p.kernel[1] * pointer);
+  plan.partial_bytes = aligned_size((plan.in_lines * line_floats + plan.kernel->lanes) * 4);
   return plan;
 }
 

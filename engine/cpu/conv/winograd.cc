@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "engine/base/buffer.h"
 #include "engine/base/parallel.h"
+#include "engine/base/rounding.h"
 #include "engine/cpu/conv/conv.h"
 #include "engine/cpu/conv/winograd_weights.h"
 #include "engine/cpu/gemm.h"
@@ -23,7 +25,7 @@ constexpr std::int64_t kBlockBytes = 1 << 20;
 // once, take longer than the products; past the second nothing is gained.
 constexpr std::int64_t kLeastBlock = 24, kMostBlock = 192;
 // Weights that pass the caches are worth one more tile for so many bytes, even where frequencies
-// pass them then too: 512 channels at 28 x 28 take 8 ms in one block and 13 ms in three.
+// pass them then too: 512 channels at 28 x 28 are fastest as one block.
 constexpr std::int64_t kWeightsPerTile = 96 << 10;
 // Threads share a block of tiles, each with outputs of its own, where each would read more bytes of
 // weights than these for few tiles.
@@ -54,15 +56,13 @@ struct Winograd {
   std::int64_t out_floats() const { return frequencies() * out_step; }
 };
 
-std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 // Rows of vectors whose first elements do not fall on one cache set.
-std::int64_t frequency_step(std::int64_t floats) { return divide_up(floats, 32) * 32 + 16; }
+std::int64_t frequency_step(std::int64_t floats) { return round_up(floats, 32) + 16; }
 
 void choose_blocks(Winograd& plan) {
   const std::int64_t lanes = plan.gemm.kernel->lanes, height = plan.gemm.tile_rows();
-  plan.in_row = divide_up(plan.p.channels, lanes) * lanes;
-  const std::int64_t out_channels = divide_up(plan.p.outputs, lanes) * lanes;
+  plan.in_row = round_up(plan.p.channels, lanes);
+  const std::int64_t out_channels = round_up(plan.p.outputs, lanes);
   const std::int64_t tile_bytes =
       plan.frequencies() * (plan.depth() * plan.in_row + out_channels) * 4;
   const std::int64_t weight_bytes = plan.frequencies() * plan.gemm.packed_floats() * 4;
@@ -74,7 +74,7 @@ void choose_blocks(Winograd& plan) {
     most =
         std::min(most, each < 2 * kLeastBlock ? each : std::max(kLeastBlock, divide_up(each, 2)));
   const std::int64_t parts = divide_up(plan.tiles, most);
-  plan.block = std::min(divide_up(divide_up(plan.tiles, parts), height) * height, plan.tiles);
+  plan.block = std::min(round_up(divide_up(plan.tiles, parts), height), plan.tiles);
   plan.blocks = divide_up(plan.tiles, plan.block);
   plan.chunks = plan.shared ? std::min<std::int64_t>(plan.gemm.panels(), 4 * plan.threads) : 1;
   plan.chunk_panels = divide_up(plan.gemm.panels(), plan.chunks);
@@ -94,8 +94,7 @@ Winograd make_plan(const ConvProblem& p, const LowerContext& c, int tile, int th
   plan.rows = divide_up(p.out[1], tile);
   plan.columns = divide_up(p.out[2], tile);
   plan.tiles = p.batch * p.out[0] * plan.rows * plan.columns;
-  plan.threads = static_cast<int>(
-      std::clamp(p.multiply_adds() / kTaskMultiplyAdds, 1.0, static_cast<double>(threads)));
+  plan.threads = threads_worth(p.multiply_adds(), kTaskMultiplyAdds, threads);
   if (plan.tiles > 0) choose_blocks(plan);
   return plan;
 }
@@ -181,14 +180,11 @@ void finish_chunk(const Winograd& plan, const RunContext& run, std::int64_t firs
 
 // Scratch: for each block at work its frequencies and a pointer to each of its tiles there, then
 // for each thread its products.
-std::size_t aligned(std::int64_t bytes) {
-  return static_cast<std::size_t>(divide_up(bytes, 64)) * 64;
-}
 std::size_t in_bytes(const Winograd& plan) {
-  return aligned(plan.in_floats() * 4) +
-         aligned(plan.depth() * plan.block * static_cast<std::int64_t>(sizeof(float*)));
+  return aligned_size(plan.in_floats() * 4) +
+         aligned_size(plan.depth() * plan.block * static_cast<std::int64_t>(sizeof(float*)));
 }
-std::size_t out_bytes(const Winograd& plan) { return aligned(plan.out_floats() * 4); }
+std::size_t out_bytes(const Winograd& plan) { return aligned_size(plan.out_floats() * 4); }
 
 struct Block {
   float* in;
@@ -196,7 +192,7 @@ struct Block {
 };
 Block block_at(const Winograd& plan, std::byte* memory) {
   const Block block{reinterpret_cast<float*>(memory),
-                    reinterpret_cast<const float**>(memory + aligned(plan.in_floats() * 4))};
+                    reinterpret_cast<const float**>(memory + aligned_size(plan.in_floats() * 4))};
   for (std::int64_t i = 0; i < plan.depth() * plan.block; ++i)
     block.table[i] = block.in + i * plan.in_row;
   return block;
