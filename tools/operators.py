@@ -37,6 +37,10 @@ PAGE = ROOT / "docs" / "operators.md"
 REFUSED = ROOT / "tests" / "ops" / "refused_types.txt"
 DOMAINS = ("", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training")
 TEMPLATES = 40  # cases of an operator that are tried for a type
+#: Types that a schema lists and the operator's own definition gives no meaning.
+RULED_OUT = {
+    ("Col2Im", "T", "string"): 'the schema constrains T "to all numeric tensor types"',
+}
 #: Attributes that name the element type of a result.
 TYPE_ATTRIBUTES = ("to", "dtype", "output_dtype", "output_datatype")
 
@@ -194,11 +198,36 @@ def _more_templates() -> Iterator[Template]:
     yield _template("DequantizeLinear", [code, np.array(1, np.float32)], output_dtype=1)
     yield _template("Multinomial", [x])
     yield _template("Bernoulli", [x * 0])
+    yield from _table_templates()
 
 
-def _template(op: str, arrays: list[Array], **attributes: Any) -> Template:
+def _table_templates() -> Iterator[Template]:
+    """Operators that look up elements of the input's type in attributes."""
+    pool: dict[str, Any] = {"pool_strings": ["1", "2"], "ngram_counts": [0]}
+    sizes: dict[str, Any] = {"min_gram_length": 1, "max_gram_length": 1, "max_skip_count": 0}
+    yield _template(
+        "TfIdfVectorizer",
+        [np.array(["1"], object)],
+        mode="TF",
+        ngram_indexes=[0, 1],
+        **pool,
+        **sizes,
+    )
+    for name in ("float32", "float64", "int16", "int32", "int64"):
+        keys = np.array([1, 2], name)
+        yield _template(
+            "LabelEncoder",
+            [keys],
+            domain="ai.onnx.ml",
+            keys_tensor=numpy_helper.from_array(keys),
+            values_tensor=numpy_helper.from_array(keys),
+            default_tensor=numpy_helper.from_array(keys[:1]),
+        )
+
+
+def _template(op: str, arrays: list[Array], domain: str = "", **attributes: Any) -> Template:
     names = [f"x{i}" for i in range(len(arrays))]
-    node = helper.make_node(op, names, ["y"], **attributes)
+    node = helper.make_node(op, names, ["y"], domain=domain, **attributes)
     inputs = [
         helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
         for n, a in zip(names, arrays, strict=True)
@@ -206,6 +235,8 @@ def _template(op: str, arrays: list[Array], **attributes: Any) -> Template:
     outputs = [helper.make_empty_tensor_value_info("y")]
     graph = helper.make_graph([node], "g", inputs, outputs)
     opsets = [helper.make_opsetid("", onnx.defs.onnx_opset_version())]
+    if domain:
+        opsets.append(helper.make_opsetid(domain, 1))  # raised to the newest schema's
     return Template(helper.make_model(graph, opset_imports=opsets), arrays)
 
 
@@ -327,7 +358,10 @@ def files() -> dict[Path, str]:
     for one in found:
         name = op_name(one.schema.domain, one.schema.name)
         for variable, types in sorted(one.refused.items()):
-            lines += [f"{name} {variable} {kind}" for kind in types]
+            for kind in types:
+                reason = RULED_OUT.get((name, variable, kind))
+                line = f"{name} {variable} {kind}"
+                lines.append(line if reason is None else f"{line}  # {reason}")
     table = json.dumps([row.as_json() for row in rows], indent=1) + "\n"
     return {TABLE: table, PAGE: markdown(rows), REFUSED: "\n".join(lines) + "\n"}
 

@@ -11,7 +11,7 @@ struct Info {
   std::size_t size;
 };
 
-constexpr std::array<Info, 27> kInfo = {{
+constexpr std::array<Info, 29> kInfo = {{
     {"undefined", 0},      {"float32", 4},    {"uint8", 1},
     {"int8", 1},           {"uint16", 2},     {"int16", 2},
     {"int32", 4},          {"int64", 8},      {"string", sizeof(std::string)},
@@ -21,6 +21,7 @@ constexpr std::array<Info, 27> kInfo = {{
     {"float8e4m3fnuz", 1}, {"float8e5m2", 1}, {"float8e5m2fnuz", 1},
     {"uint4", 1},          {"int4", 1},       {"float4e2m1", 1},
     {"float8e8m0", 1},     {"uint2", 1},      {"int2", 1},
+    {"float6e2m3", 1},     {"float6e3m2", 1},
 }};
 
 constexpr Info kSequenceInfo = {"sequence", 0};

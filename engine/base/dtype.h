@@ -41,6 +41,8 @@ enum class DType : std::uint8_t {
   kFloat8E8M0 = 24,
   kUInt2 = 25,
   kInt2 = 26,
+  kFloat6E2M3 = 27,
+  kFloat6E3M2 = 28,
   // No element types, and no codes of ONNX: values that hold others (graph/container.h).
   kSequence = 64,
   kOptional = 65,

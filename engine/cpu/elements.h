@@ -29,6 +29,14 @@ void visit_element(DType dtype, F&& f) {
   }
 }
 
+// Writes element i of an array of float64, or else float32.
+inline void set_value(void* data, DType dtype, std::int64_t i, double value) {
+  if (dtype == DType::kFloat64)
+    static_cast<double*>(data)[i] = value;
+  else
+    static_cast<float*>(data)[i] = static_cast<float>(value);
+}
+
 // OpDef::flops of an operator that computes nothing.
 inline double no_flops(const OpContext&, std::span<const ValueInfo>) { return 0.0; }
 

@@ -128,6 +128,12 @@ void InferContext::set_output(int i, DType dtype, Shape shape) {
   info.shape = std::move(shape);
 }
 
+void InferContext::set_exact_output(int i, DType dtype, Shape shape) {
+  if (!has_output(i)) return;
+  set_output(i, dtype, std::move(shape));
+  exact_[static_cast<std::size_t>(i)] = true;
+}
+
 std::shared_ptr<Callable> LowerContext::body(std::string_view name) const {
   const Subgraph* subgraph = attr_graph(name);
   if (subgraph == nullptr) fail("attribute '" + std::string(name) + "' (a graph) is missing");

@@ -93,23 +93,36 @@ class OpContext {
 
 // For `infer`. All input shapes are known (no kUnknown). An output dimension that depends on data
 // is set to kUnknown: the step then makes the output itself through RunContext::emit.
+//
+// Where the engine computes in float32 for an operator (OpDef::any_float), `inputs` say float32
+// and `stored` has them as the model does.
 class InferContext : public OpContext {
  public:
-  InferContext(const Node& node, std::span<const ValueInfo> inputs, std::span<ValueInfo> outputs)
-      : OpContext(node, inputs), outputs_(outputs) {}
+  InferContext(const Node& node, std::span<const ValueInfo> inputs,
+               std::span<const ValueInfo> stored, std::span<ValueInfo> outputs)
+      : OpContext(node, inputs), stored_(stored), outputs_(outputs), exact_(outputs.size()) {}
+
+  // The type of input i in the model, 16-bit floats included.
+  DType stored_dtype(int i) const { return stored_[static_cast<std::size_t>(i)].dtype; }
 
   // The content of input i; when it is not known yet the planner computes it first and asks again.
   const Tensor& need(int i) const;
   // need(i) as integers.
   std::vector<std::int64_t> need_ints(int i) const { return need(i).int_values(); }
 
-  // Does nothing for an output that the node leaves out.
+  // Does nothing for an output that the node leaves out. Where inputs are widened, float32 stands
+  // for the type of the first of them that is float32 or shorter.
   void set_output(int i, DType dtype, Shape shape);
+  // The same for an output of exactly this type.
+  void set_exact_output(int i, DType dtype, Shape shape);
+  bool is_exact(int i) const { return exact_[static_cast<std::size_t>(i)]; }
   // For an output that the step emits, of whatever shape: containers always, and what they held.
   void set_emitted(int i, DType dtype) { set_output(i, dtype, Shape{kUnknown}); }
 
  private:
+  std::span<const ValueInfo> stored_;
   std::span<ValueInfo> outputs_;
+  std::vector<bool> exact_;
 };
 
 // Results that a step allocates itself, because their shapes depend on data.

@@ -23,6 +23,8 @@ int stored_bits(DType dtype) {
     case DType::kUInt4:
     case DType::kInt4:
     case DType::kFloat4E2M1: return 4;
+    case DType::kFloat6E2M3:
+    case DType::kFloat6E3M2: return 6;
     case DType::kUInt2:
     case DType::kInt2: return 2;
     default: return static_cast<int>(dtype_size(dtype)) * 8;
@@ -35,8 +37,8 @@ std::uint64_t stored_bytes(DType dtype, std::int64_t elements) {
   if (bits >= 8) {
     return static_cast<std::uint64_t>(checked_multiply(elements, bits / 8));
   }
-  const auto per_byte = static_cast<std::uint64_t>(8 / bits);
-  return count / per_byte + (count % per_byte != 0 ? 1 : 0);
+  const auto width = static_cast<std::uint64_t>(bits);
+  return count / 8 * width + (count % 8 * width + 7) / 8;
 }
 
 Shape checked_shape(const TensorProto& proto, const std::vector<std::int64_t>& dims) {
@@ -59,17 +61,19 @@ std::int64_t checked_elements(const TensorProto& proto, const Shape& shape) {
   }
 }
 
-// Elements of 4 or 2 bits, low bits first, to one per byte; signed ones are sign-extended.
+// Elements of fewer than 8 bits, low bits first, to one per byte; signed integers are
+// sign-extended.
 Tensor unpack(DType dtype, Shape shape, std::string_view bytes) {
   Tensor result = Tensor::allocate(dtype, std::move(shape));
   auto* out = result.mutable_as<std::uint8_t>();
   const int bits = stored_bits(dtype);
-  const int per_byte = 8 / bits;
   const bool is_signed = dtype == DType::kInt4 || dtype == DType::kInt2;
   for (std::int64_t i = 0; i < result.elements(); ++i) {
-    const auto byte = static_cast<unsigned>(
-        static_cast<unsigned char>(bytes[static_cast<std::size_t>(i / per_byte)]));
-    unsigned value = (byte >> (i % per_byte * bits)) & ((1u << bits) - 1u);
+    const auto at = static_cast<std::size_t>(i) * static_cast<std::size_t>(bits);
+    const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(bytes[k]); };
+    unsigned both = byte(at / 8);
+    if (at % 8 + static_cast<std::size_t>(bits) > 8) both |= unsigned{byte(at / 8 + 1)} << 8;
+    unsigned value = (both >> (at % 8)) & ((1u << bits) - 1u);
     if (is_signed && (value >> (bits - 1)) != 0) value |= ~0u << bits;
     out[i] = static_cast<std::uint8_t>(value);
   }
@@ -220,7 +224,8 @@ Tensor TensorSource::from_fields(const TensorProto& proto, DType dtype, Shape sh
                                               : proto.int32_data;
   const std::vector<std::int64_t> values = decode_varints(chunks);
   const std::int64_t elements = shape.elements();
-  const bool packed = stored_bits(dtype) < 8;
+  // One code of 6 bits per value, unlike those of 4 and 2 bits.
+  const bool packed = stored_bits(dtype) < 6;
   const auto expected =
       packed ? stored_bytes(dtype, elements) : static_cast<std::uint64_t>(elements);
   if (values.size() != expected) {

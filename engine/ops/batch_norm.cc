@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/cpu/channel_norm.h"
+#include "engine/cpu/elements.h"
 #include "engine/cpu/moments.h"
 #include "engine/graph/op.h"
 #include "engine/ops/fused.h"
@@ -30,16 +31,8 @@ void infer_batch_norm(InferContext& c) {
     c.fail("outputs 1 and 2 exist in training mode only; set training_mode=1 or leave them out");
   }
   c.set_output(0, c.dtype(0), c.shape(0));
-  c.set_output(1, c.dtype(3), Shape{channels_of(c)});
-  c.set_output(2, c.dtype(4), Shape{channels_of(c)});
-}
-
-void set_value(void* data, DType dtype, std::int64_t i, double value) {
-  if (dtype == DType::kFloat64) {
-    static_cast<double*>(data)[i] = value;
-  } else {
-    static_cast<float*>(data)[i] = static_cast<float>(value);
-  }
+  c.set_exact_output(1, c.stored_dtype(3), Shape{channels_of(c)});
+  c.set_exact_output(2, c.stored_dtype(4), Shape{channels_of(c)});
 }
 
 Step lower_training(const LowerContext& c) {

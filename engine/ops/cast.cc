@@ -26,14 +26,29 @@ float round_to_odd(double x) {
   return std::bit_cast<float>(bits | 1u);
 }
 
+// The same of any number wider than float. Integers past 2^53 keep 53 bits, the last one odd when
+// others are lost.
+template <class T>
+float odd_float(T x) {
+  if constexpr (std::is_integral_v<T> && sizeof(T) == 8) {
+    constexpr T kExact = T{1} << 53;
+    const bool exact = x <= kExact && (std::is_unsigned_v<T> || x >= T{0} - kExact);
+    if (!exact) x = static_cast<T>((x & ~T{0x7ff}) | ((x & T{0x7ff}) != 0 ? T{0x800} : T{0}));
+  }
+  return round_to_odd(static_cast<double>(x));
+}
+
+template <class T>
+inline constexpr bool kWiderThanFloat = sizeof(T) >= 4 && !std::is_same_v<T, float>;
+
 template <class To, class From>
 To convert(From x) {
   if constexpr (kHalf<From>)
     return convert<To>(static_cast<float>(x));
   else if constexpr (std::is_same_v<To, bool>)
     return x != From{0};
-  else if constexpr (kHalf<To> && sizeof(From) >= 4 && !std::is_same_v<From, float>) {
-    return To(round_to_odd(static_cast<double>(x)));
+  else if constexpr (kHalf<To> && kWiderThanFloat<From>) {
+    return To(odd_float(x));
   } else if constexpr (kHalf<To>)
     return To(static_cast<float>(x));
   else if constexpr (std::is_same_v<From, float> && std::is_integral_v<To> && sizeof(To) <= 2) {
@@ -116,11 +131,49 @@ Step plain_cast(Convert f, DType from, DType to, std::int64_t n) {
   return step;
 }
 
-// Small types go through float, which holds all their values.
+// To float, for a second rounding to a small type.
+template <class From>
+void to_float(const void* in, void* out, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const From x = static_cast<const From*>(in)[i];
+    if constexpr (kWiderThanFloat<From>)
+      static_cast<float*>(out)[i] = odd_float(x);
+    else
+      static_cast<float*>(out)[i] = static_cast<float>(x);
+  }
+}
+
+Convert find_to_float(DType from) {
+  Convert result = nullptr;
+  visit_scalar(from, [&]<class From>(std::type_identity<From>) { result = to_float<From>; });
+  return result;
+}
+
+bool is_small_integer(DType type) {
+  return type == DType::kInt4 || type == DType::kUInt4 || type == DType::kInt2 ||
+         type == DType::kUInt2;
+}
+
+// A small type and another or itself: through float, which holds all values of the small one; but
+// integers keep their low bits in a shorter one.
 Step small_cast(DType from, DType to, std::int64_t n, SmallRounding rounding) {
-  const Convert widen = find_convert(from, DType::kFloat32),
-                narrow = find_convert(DType::kFloat32, to);
   Step step;
+  const bool integers = is_small_integer(to) && (is_integer(from) || from == DType::kBool);
+  step.algorithm = integers ? "low bits" : "through float";
+  if (integers) {
+    step.run = [=, widen = find_convert(from, DType::kInt64),
+                size = dtype_size(from)](const RunContext& run) {
+      const std::byte* x = run.in<std::byte>(0);
+      const std::uint8_t mask = encode_small(to, -1.0f, rounding);
+      for (std::int64_t i = 0; i < n; ++i, x += size) {
+        std::int64_t value = 0;
+        widen(x, &value, 1);
+        run.out<std::uint8_t>(0)[i] = static_cast<std::uint8_t>(value & mask);
+      }
+    };
+    return step;
+  }
+  const Convert widen = find_to_float(from), narrow = find_convert(DType::kFloat32, to);
   step.run = [=, in_size = dtype_size(from), out_size = dtype_size(to)](const RunContext& run) {
     const std::byte* x = run.in<std::byte>(0);
     std::byte* y = run.out<std::byte>(0);
@@ -136,11 +189,19 @@ Step small_cast(DType from, DType to, std::int64_t n, SmallRounding rounding) {
         narrow(&value, y, 1);
     }
   };
-  step.algorithm = "through float";
   return step;
 }
 
-Step from_text(DType to, std::int64_t n, const std::string& node) {
+TextNumber number_of(const std::string& text, const std::string& node) {
+  const std::optional<TextNumber> number = parse_number(text);
+  if (!number) {
+    throw ModelError("node '" + node + "' (Cast): the string '" + text.substr(0, 40) +
+                     "' is not a number; expected a form like '3.14', '1e-5', 'INF' or 'NaN'");
+  }
+  return *number;
+}
+
+Step from_text(DType to, std::int64_t n, const std::string& node, SmallRounding rounding) {
   Step step;
   step.run = [=](const RunContext& run) {
     const std::string* x = run.in<std::string>(0);
@@ -148,16 +209,16 @@ Step from_text(DType to, std::int64_t n, const std::string& node) {
       std::copy(x, x + n, run.out<std::string>(0));
       return;
     }
+    for (std::int64_t i = 0; is_small(to) && i < n; ++i) {
+      const TextNumber number = number_of(x[i], node);
+      const float near = number.integral ? odd_float(number.integer) : round_to_odd(number.real);
+      run.out<std::uint8_t>(0)[i] = encode_small(to, near, rounding);
+    }
     visit_scalar(to, [&]<class To>(std::type_identity<To>) {
       for (std::int64_t i = 0; i < n; ++i) {
-        const std::optional<TextNumber> number = parse_number(x[i]);
-        if (!number) {
-          throw ModelError(
-              "node '" + node + "' (Cast): the string '" + x[i].substr(0, 40) +
-              "' is not a number; expected a form like '3.14', '1e-5', 'INF' or 'NaN'");
-        }
+        const TextNumber number = number_of(x[i], node);
         run.out<To>(0)[i] =
-            number->integral ? convert<To>(number->integer) : convert<To>(number->real);
+            number.integral ? convert<To>(number.integer) : convert<To>(number.real);
       }
     });
   };
@@ -168,9 +229,13 @@ Step from_text(DType to, std::int64_t n, const std::string& node) {
 Step to_text(DType from, std::int64_t n) {
   Step step;
   step.run = [=](const RunContext& run) {
+    std::string* y = run.out<std::string>(0);
+    for (std::int64_t i = 0; is_small(from) && i < n; ++i) {
+      const float value = decode_small(from, run.in<std::uint8_t>(0)[i]);
+      y[i] = is_small_integer(from) ? number_text(static_cast<int>(value)) : number_text(value);
+    }
     visit_scalar(from, [&]<class From>(std::type_identity<From>) {
-      for (std::int64_t i = 0; i < n; ++i)
-        run.out<std::string>(0)[i] = number_text(run.in<From>(0)[i]);
+      for (std::int64_t i = 0; i < n; ++i) y[i] = number_text(run.in<From>(0)[i]);
     });
   };
   step.algorithm = "text";
@@ -180,21 +245,13 @@ Step to_text(DType from, std::int64_t n) {
 Step lower_cast(LowerContext& c) {
   const DType from = c.dtype(0), to = c.output(0).dtype;
   const std::int64_t n = c.out_shape(0).elements();
-  const bool text = from == DType::kString || to == DType::kString;
-  if (text && (is_small(from) || is_small(to))) {
-    c.unsupported("conversion between strings and " +
-                  std::string(dtype_name(from == DType::kString ? to : from)) +
-                  "; cast to float32 in between");
-  }
-  if (from == DType::kString) return from_text(to, n, c.node().name);
-  if (to == DType::kString) return to_text(from, n);
-  if (!is_small(from) && !is_small(to)) {
-    const Convert kernel = find_kernel(c.isa(), from, to);
-    return plain_cast(kernel != nullptr ? kernel : find_convert(from, to), from, to, n);
-  }
   const std::string_view mode = c.attr_string("round_mode");
   const SmallRounding rounding{c.attr_int("saturate") != 0, mode == "up", mode == "nearest"};
-  return small_cast(from, to, n, rounding);
+  if (from == DType::kString) return from_text(to, n, c.node().name, rounding);
+  if (to == DType::kString) return to_text(from, n);
+  if (is_small(from) || is_small(to)) return small_cast(from, to, n, rounding);
+  const Convert kernel = find_kernel(c.isa(), from, to);
+  return plain_cast(kernel != nullptr ? kernel : find_convert(from, to), from, to, n);
 }
 
 void infer_bit_cast(InferContext& c) {

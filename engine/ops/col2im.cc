@@ -1,5 +1,6 @@
 // Col2Im: columns of sliding blocks summed back into an image of any number of dimensions.
 #include <algorithm>
+#include <complex>
 #include <memory>
 #include <string>
 #include <utility>
@@ -60,12 +61,23 @@ Col2ImPlan plan_col2im(const OpContext& c) {
   return plan;
 }
 
+// Calls f with the type of what can be summed. A sum of bools is their "or".
+template <class F>
+bool visit_summable(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::kBool: f(std::type_identity<bool>{}); return true;
+    case DType::kComplex64: f(std::type_identity<std::complex<float>>{}); return true;
+    case DType::kComplex128: f(std::type_identity<std::complex<double>>{}); return true;
+    default: return visit_number(dtype, static_cast<F&&>(f));
+  }
+}
+
 void infer_col2im(InferContext& c) {
   c.expect_rank(0, 3, 3);
   c.need(1);
   c.need(2);
-  if (!visit_number(c.dtype(0), [](auto) {})) {
-    c.fail("input 0 must be of a number type, found " + std::string(dtype_name(c.dtype(0))));
+  if (!visit_summable(c.dtype(0), [](auto) {})) {
+    c.fail("input 0 must be of numbers or bools, found " + std::string(dtype_name(c.dtype(0))));
   }
   const Col2ImPlan plan = plan_col2im(c);
   const Shape& in = c.shape(0);
@@ -112,7 +124,7 @@ Step lower_col2im(LowerContext& c) {
   step.algorithm = "scatter";
   step.run = [plan = plan_col2im(c), images = c.out_shape(0)[0] * c.out_shape(0)[1],
               dtype = c.dtype(0)](const RunContext& run) {
-    visit_number(dtype, [&](auto type) {
+    visit_summable(dtype, [&](auto type) {
       using T = typename decltype(type)::type;
       parallel_for(run.threads, images, 4096 / (plan.taps * plan.blocks + 1) + 1,
                    [&](std::int64_t begin, std::int64_t end) {

@@ -1,6 +1,7 @@
-// GridSample and AffineGrid (Jaderberg et al. 2015, spatial transformer networks).
+// GridSample (Jaderberg et al. 2015, spatial transformer networks). Its grids: affine_grid.cc.
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <memory>
 #include <string>
 #include <utility>
@@ -37,14 +38,29 @@ Border border(const OpContext& c) {
          "', expected zeros, border or reflection");
 }
 
+// Calls f with the type of what can be sampled. Of strings, only the nearest can.
+template <class F>
+bool visit_sample(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::kBool: f(std::type_identity<bool>{}); return true;
+    case DType::kString: f(std::type_identity<std::string>{}); return true;
+    case DType::kComplex64: f(std::type_identity<std::complex<float>>{}); return true;
+    case DType::kComplex128: f(std::type_identity<std::complex<double>>{}); return true;
+    default: return visit_number(dtype, static_cast<F&&>(f));
+  }
+}
+
 void infer_grid_sample(InferContext& c) {
-  static_cast<void>(sample_mode(c));
+  if (sample_mode(c) != SampleMode::kNearest && c.dtype(0) == DType::kString) {
+    c.fail("strings cannot be interpolated; set the attribute 'mode' to 'nearest'");
+  }
   static_cast<void>(border(c));
   const Shape& in = c.shape(0);
   const Shape& grid = c.shape(1);
   c.expect_rank(0, 3, 2 + kMaxSpatial);
-  if (!visit_number(c.dtype(0), [](auto) {})) {
-    c.fail("input 0 must be of a number type, found " + std::string(dtype_name(c.dtype(0))));
+  if (!visit_sample(c.dtype(0), [](auto) {})) {
+    c.fail("input 0 must be of numbers, bools or strings, found " +
+           std::string(dtype_name(c.dtype(0))));
   }
   c.expect_dtype(1, {DType::kFloat32, DType::kFloat64});
   if (grid.rank() != in.rank() || grid[0] != in[0] || grid[grid.rank() - 1] != in.rank() - 2) {
@@ -181,6 +197,16 @@ void point_taps(const GridPlan& plan, const G* position, PointTaps& taps, PointT
   }
 }
 
+// What weighted elements are summed in.
+template <class T>
+struct SumOf {
+  using type = std::conditional_t<std::is_same_v<T, float>, float, double>;
+};
+template <class T>
+struct SumOf<std::complex<T>> {
+  using type = std::complex<double>;
+};
+
 template <class T>
 void sample_point(const GridPlan& plan, PointTaps& taps, const T* in, T* out) {
   if constexpr (std::is_same_v<T, float>) {
@@ -191,7 +217,6 @@ void sample_point(const GridPlan& plan, PointTaps& taps, const T* in, T* out) {
       return;
     }
   }
-  using W = std::conditional_t<std::is_same_v<T, float>, float, double>;
   for (std::int64_t channel = 0; channel < plan.channels; ++channel) {
     const T* from = in + channel * plan.in_channel;
     T& to = out[channel * plan.out_channel];
@@ -199,11 +224,15 @@ void sample_point(const GridPlan& plan, PointTaps& taps, const T* in, T* out) {
       to = taps.offsets.empty() ? T{} : from[taps.offsets[0]];
       continue;
     }
-    W sum = 0;
-    for (std::size_t i = 0; i < taps.offsets.size(); ++i) {
-      sum += static_cast<W>(from[taps.offsets[i]]) * static_cast<W>(taps.weights[i]);
+    if constexpr (!std::is_same_v<T, std::string>) {
+      using W = typename SumOf<T>::type;
+      using Weight = std::conditional_t<std::is_same_v<T, float>, float, double>;
+      W sum = 0;
+      for (std::size_t i = 0; i < taps.offsets.size(); ++i) {
+        sum += static_cast<W>(from[taps.offsets[i]]) * static_cast<Weight>(taps.weights[i]);
+      }
+      to = static_cast<T>(sum);
     }
-    to = static_cast<T>(sum);
   }
 }
 
@@ -235,7 +264,7 @@ Step lower_grid_sample(LowerContext& c) {
   step.algorithm = "sample";
   step.run = [plan = plan_grid_sample(c), dtype = c.dtype(0),
               grid_type = c.dtype(1)](const RunContext& run) {
-    visit_number(dtype, [&](auto type) {
+    visit_sample(dtype, [&](auto type) {
       using T = typename decltype(type)::type;
       parallel_for(run.threads, plan.batch * plan.points,
                    16384 / std::max<std::int64_t>(1, plan.channels) + 1,
@@ -257,85 +286,6 @@ Step lower_grid_sample(LowerContext& c) {
   return step;
 }
 
-void infer_affine_grid(InferContext& c) {
-  c.expect_dtype(0, {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16});
-  const std::vector<std::int64_t> size = c.need_ints(1);
-  if (size.size() != 4 && size.size() != 5) {
-    c.fail("'size' must be [N, C, H, W] or [N, C, D, H, W], found " + Shape(size).str());
-  }
-  const auto spatial = static_cast<std::int64_t>(size.size()) - 2;
-  if (c.shape(0) != Shape{size[0], spatial, spatial + 1}) {
-    c.fail("'theta' must have shape " + Shape{size[0], spatial, spatial + 1}.str() + ", found " +
-           c.shape(0).str());
-  }
-  Shape out{size[0]};
-  for (std::size_t i = 2; i < size.size(); ++i) {
-    if (size[i] < 0) c.fail("'size' is " + Shape(size).str() + ", expected no negative number");
-    out.push_back(size[i]);
-  }
-  out.push_back(spatial);
-  static_cast<void>(out.elements());
-  c.set_output(0, c.dtype(0), out);
-}
-
-// Positions of `size` samples over [-1, 1].
-std::vector<double> affine_positions(std::int64_t size, bool align) {
-  std::vector<double> positions;
-  for (std::int64_t i = 0; i < size; ++i) {
-    const double at = static_cast<double>(i), count = static_cast<double>(size);
-    if (align) {
-      positions.push_back(size == 1 ? -1.0 : -1.0 + 2.0 * at / (count - 1));
-    } else {
-      positions.push_back((2.0 * at + 1.0) / count - 1.0);
-    }
-  }
-  return positions;
-}
-
-template <class T>
-void affine_grid(const Shape& shape, const std::vector<std::vector<double>>& positions,
-                 const T* theta, T* out) {
-  const int spatial = shape.rank() - 2;
-  const std::int64_t points = shape.elements(1, shape.rank() - 1);
-  for (std::int64_t i = 0; i < shape[0] * points; ++i) {
-    double at[3] = {0, 0, 0};  // x first
-    std::int64_t rest = i % points;
-    for (int axis = spatial; axis-- > 0;) {
-      const auto& axis_positions = positions[static_cast<std::size_t>(axis)];
-      const auto size = static_cast<std::int64_t>(axis_positions.size());
-      at[spatial - 1 - axis] = axis_positions[static_cast<std::size_t>(rest % size)];
-      rest /= size;
-    }
-    const T* matrix = theta + i / points * spatial * (spatial + 1);
-    for (int row = 0; row < spatial; ++row, matrix += spatial + 1) {
-      double sum = static_cast<double>(matrix[spatial]);
-      for (int k = 0; k < spatial; ++k) sum += static_cast<double>(matrix[k]) * at[k];
-      *out++ = static_cast<T>(sum);
-    }
-  }
-}
-
-Step lower_affine_grid(LowerContext& c) {
-  const Shape& shape = c.out_shape(0);
-  std::vector<std::vector<double>> positions;
-  for (int i = 1; i + 1 < shape.rank(); ++i) {
-    positions.push_back(shape.elements() == 0
-                            ? std::vector<double>()
-                            : affine_positions(shape[i], c.attr_int("align_corners") != 0));
-  }
-  Step step;
-  step.algorithm = "affine";
-  step.run = [shape, positions = std::move(positions), dtype = c.dtype(0)](const RunContext& run) {
-    if (shape.elements() == 0) return;
-    if (dtype == DType::kFloat64) {
-      affine_grid(shape, positions, run.in<double>(0), run.out<double>(0));
-    } else {
-      affine_grid(shape, positions, run.in<float>(0), run.out<float>(0));
-    }
-  };
-  return step;
-}
-
 constexpr AttrDef kGridSampleAttrs[] = {{.name = "align_corners",
                                          .type = AttrType::kInt,
                                          .doc = "1: -1 and 1 are the centres of the corner pixels"},
@@ -347,11 +297,6 @@ constexpr AttrDef kGridSampleAttrs[] = {{.name = "align_corners",
                                          .type = AttrType::kString,
                                          .doc = "zeros, border or reflection",
                                          .string_default = "zeros"}};
-constexpr AttrDef kAffineGridAttrs[] = {
-    {.name = "align_corners",
-     .type = AttrType::kInt,
-     .doc = "1: -1 and 1 are the centres of the corner pixels"}};
-
 constexpr OpDef kOps[] = {
     {.name = "GridSample",
      .doc = "The input sampled at the positions of a grid (Jaderberg et al. 2015).",
@@ -361,13 +306,6 @@ constexpr OpDef kOps[] = {
      .infer = infer_grid_sample,
      .lower = lower_grid_sample,
      .layout = LayoutRule::kChannels},
-    {.name = "AffineGrid",
-     .doc = "The grid of an affine map, for GridSample.",
-     .min_inputs = 2,
-     .max_inputs = 2,
-     .attributes = kAffineGridAttrs,
-     .infer = infer_affine_grid,
-     .lower = lower_affine_grid},
 };
 
 }  // namespace

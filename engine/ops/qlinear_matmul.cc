@@ -8,91 +8,31 @@
 #include "engine/cpu/int_pack.h"
 #include "engine/graph/layout.h"
 #include "engine/graph/op.h"
+#include "engine/ops/quant_product.h"
 
 namespace lanewise {
 namespace {
 
 constexpr std::int64_t kBlockRows = 48;  // whole register tiles
 
-// Where the node has its inputs; -1 in an operator that gives the sums themselves.
-struct Inputs {
-  int a = 0, a_zero = 0, b = 0, b_zero = 0;
-  int a_scale = -1, b_scale = -1, y_scale = -1, y_zero = -1;
-};
-constexpr Inputs kQLinear = {.a = 0,
-                             .a_zero = 2,
-                             .b = 3,
-                             .b_zero = 5,
-                             .a_scale = 1,
-                             .b_scale = 4,
-                             .y_scale = 6,
-                             .y_zero = 7};
-constexpr Inputs kInteger = {.a = 0, .a_zero = 2, .b = 1, .b_zero = 3};
+constexpr ProductInputs kInteger = {.a = 0, .a_zero = 2, .b = 1, .b_zero = 3};
 
-// Both operands as stacks of matrices, 1-D ones with a dimension of one put in and dropped again.
-struct Sizes {
-  std::int64_t m = 1, n = 1, k = 0;
-  Shape a_batch, b_batch, batch, out;
-};
-
-Sizes sizes_of(const OpContext& c, const Inputs& in) {
-  const Shape& a = c.shape(in.a);
-  const Shape& b = c.shape(in.b);
-  if (a.rank() < 1 || b.rank() < 1)
-    c.fail("cannot multiply scalars: found shapes " + a.str() + " and " + b.str());
-  Sizes s;
-  s.k = a[a.rank() - 1];
-  s.m = a.rank() > 1 ? a[a.rank() - 2] : 1;
-  s.n = b.rank() > 1 ? b[b.rank() - 1] : 1;
-  const std::int64_t depth = b.rank() > 1 ? b[b.rank() - 2] : b[0];
-  for (int i = 0; i + 2 < a.rank(); ++i) s.a_batch.push_back(a[i]);
-  for (int i = 0; i + 2 < b.rank(); ++i) s.b_batch.push_back(b[i]);
-  const auto batch = broadcast(s.a_batch, s.b_batch);
-  if (depth != s.k || !batch) {
-    c.fail("shapes " + a.str() + " and " + b.str() +
-           " cannot be multiplied: the inner dimensions must be " +
-           "equal and the others broadcast");
-  }
-  s.batch = s.out = *batch;
-  if (a.rank() > 1) s.out.push_back(s.m);
-  if (b.rank() > 1) s.out.push_back(s.n);
-  return s;
-}
-
-// A parameter of rows or columns: one value, one for each of `count`, or one for each in every
-// matrix.
-void expect_count(const OpContext& c, int i, std::int64_t count, const Shape& batch) {
-  if (!c.has_input(i)) return;
-  const std::int64_t given = c.shape(i).elements();
-  if (given == 1 || given == count || given == checked_multiply(count, batch.elements())) return;
-  c.fail("input " + std::to_string(i) + " must have 1 or " + std::to_string(count) +
-         " values, found shape " + c.shape(i).str());
-}
-
-std::int64_t pick(std::int64_t given, std::int64_t count, std::int64_t batch, std::int64_t i) {
-  return given == 1 ? 0 : given == count ? i : batch * count + i;
-}
-
-Shape checked_shape(const OpContext& c, const Inputs& in) {
+Shape checked_shape(const OpContext& c, const ProductInputs& in) {
   expect_bytes(c, in.a);
   expect_bytes(c, in.b);
   if (c.has_input(in.a_zero)) c.expect_same_dtype(in.a_zero, in.a);
   if (c.has_input(in.b_zero)) c.expect_same_dtype(in.b_zero, in.b);
-  const Sizes s = sizes_of(c, in);
+  const ProductSizes s = sizes_of(c, in);
   expect_count(c, in.a_zero, s.m, s.a_batch);
   expect_count(c, in.b_zero, s.n, s.b_batch);
   return s.out;
 }
 
 void infer_qlinear(InferContext& c) {
+  if (has_small_floats(c)) return infer_small_product(c);
   const Shape out = checked_shape(c, kQLinear);
-  const Sizes s = sizes_of(c, kQLinear);
-  for (int i : {kQLinear.a_scale, kQLinear.b_scale, kQLinear.y_scale}) {
-    c.expect_dtype(i, {DType::kFloat32, DType::kFloat16, DType::kBFloat16});
-  }
-  expect_count(c, kQLinear.a_scale, s.m, s.a_batch);
-  expect_count(c, kQLinear.b_scale, s.n, s.b_batch);
-  expect_scale(c, kQLinear.y_scale);
+  const ProductSizes s = sizes_of(c, kQLinear);
+  expect_product_scales(c, s);
   expect_bytes(c, kQLinear.y_zero);
   expect_zero(c, kQLinear.y_zero, c.dtype(kQLinear.y_zero));
   c.set_output(0, c.dtype(kQLinear.y_zero), out);
@@ -102,7 +42,7 @@ void infer_integer(InferContext& c) { c.set_output(0, DType::kInt32, checked_sha
 
 class IntMatMul {
  public:
-  IntMatMul(LowerContext& c, const Inputs& in)
+  IntMatMul(LowerContext& c, const ProductInputs& in)
       : in_(in),
         sizes_(sizes_of(c, in)),
         product_(kernels::int_product(c.isa())),
@@ -242,22 +182,12 @@ class IntMatMul {
     });
   }
 
-  // The operand's matrix for matrix `i` of the output.
-  std::int64_t matrix(std::int64_t i, const std::vector<std::int64_t>& strides) const {
-    std::int64_t result = 0;
-    for (std::size_t axis = strides.size(); axis-- > 0;) {
-      const std::int64_t size = sizes_.batch[static_cast<int>(axis)];
-      result += i % size * strides[axis];
-      i /= size;
-    }
-    return result;
-  }
-
   // Rows [first, first + kBlockRows) of one matrix, for one of `parts` shares of the columns.
   void multiply(const RunContext& run, const std::int16_t* wide, const std::byte* packed,
                 std::int64_t i, std::int64_t first, std::int64_t part, std::int64_t parts,
                 std::byte* own) const {
-    const std::int64_t a = matrix(i, a_strides_), b = matrix(i, b_strides_);
+    const std::int64_t a = operand_matrix(sizes_, i, a_strides_),
+                       b = operand_matrix(sizes_, i, b_strides_);
     const std::int64_t last = std::min(first + kBlockRows, sizes_.m);
     const auto** rows = reinterpret_cast<const std::int16_t**>(own);
     for (std::int64_t row = first; row < last; ++row)
@@ -300,8 +230,8 @@ class IntMatMul {
       scales[j] = left * right[pick(b_scales_, sizes_.n, b, column + j)] / y;
   }
 
-  Inputs in_;
-  Sizes sizes_;
+  ProductInputs in_;
+  ProductSizes sizes_;
   const kernels::IntProduct& product_;
   const kernels::Quantize& quantize_;
   int threads_;
@@ -317,8 +247,9 @@ class IntMatMul {
               scales_at_ = 0;
 };
 
-template <const Inputs& in>
+template <const ProductInputs& in>
 Step lower(LowerContext& c) {
+  if (in.y_zero >= 0 && has_small_floats(c)) return lower_small_product(c);
   auto matmul = std::make_shared<const IntMatMul>(c, in);
   Step step;
   step.scratch_bytes = matmul->scratch_bytes();

@@ -200,8 +200,9 @@ Step lower_quantize(LowerContext& c) {
 void infer_dequantize(InferContext& c) {
   if (!is_small_float(c.dtype(0)) && c.dtype(0) != DType::kInt32 &&
       quant_range(c.dtype(0)).high < quant_range(c.dtype(0)).low) {
-    c.fail("input 0 must be quantised: an integer of at most 32 bits or a float of 8 or 4, found " +
-           std::string(dtype_name(c.dtype(0))));
+    c.fail(
+        "input 0 must be quantised: an integer of at most 32 bits or a float of at most 8, found " +
+        std::string(dtype_name(c.dtype(0))));
   }
   c.expect_dtype(1, {DType::kFloat32, DType::kFloat16, DType::kBFloat16, DType::kFloat8E8M0});
   if (c.has_input(2)) c.expect_same_dtype(0, 2);
@@ -215,7 +216,7 @@ void infer_dequantize(InferContext& c) {
     c.fail("scales of " + std::string(dtype_name(c.dtype(1))) +
            " do not tell the output's type; set the attribute 'output_dtype'");
   }
-  c.set_output(0, wanted == DType::kUndefined ? c.dtype(1) : wanted, c.shape(0));
+  c.set_exact_output(0, wanted == DType::kUndefined ? c.stored_dtype(1) : wanted, c.shape(0));
 }
 
 template <class T>

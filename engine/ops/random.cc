@@ -58,7 +58,9 @@ void infer_from_shape(InferContext& c) {
   c.set_output(0, float_dtype(c, DType::kFloat32), shape);
 }
 
-void infer_like(InferContext& c) { c.set_output(0, float_dtype(c, c.dtype(0)), c.shape(0)); }
+void infer_like(InferContext& c) {
+  c.set_exact_output(0, float_dtype(c, c.stored_dtype(0)), c.shape(0));
+}
 
 // draw() * scale + shift, in the output's arithmetic.
 template <class Draw>
@@ -92,11 +94,11 @@ Step lower_normal(LowerContext& c) {
 
 void infer_bernoulli(InferContext& c) {
   expect_types(c, 0, kFloats);
-  const DType dtype = dtype_or(c, c.dtype(0));
+  const DType dtype = dtype_or(c, c.stored_dtype(0));
   if (!visit_scalar(dtype, [](auto) {})) {
     c.fail("the output must be of a number type, found " + std::string(dtype_name(dtype)));
   }
-  c.set_output(0, dtype, c.shape(0));
+  c.set_exact_output(0, dtype, c.shape(0));
 }
 
 Step lower_bernoulli(LowerContext& c) {

@@ -16,8 +16,8 @@
 namespace lanewise {
 namespace {
 
-// visit_scalar, with complex numbers and strings: the types that have a zero, "" being that of
-// strings.
+// visit_scalar, with complex numbers and strings: the types whose elements can be compared and have
+// a zero, "" being that of strings.
 template <class F>
 bool visit_zeroable(DType dtype, F&& f) {
   switch (dtype) {
@@ -130,10 +130,20 @@ Step lower_compress(LowerContext& c) {
   return step;
 }
 
-// A total order: NaNs are alike and come last, as in numpy.unique.
+template <class T>
+inline constexpr bool kComplex = false;
+template <class T>
+inline constexpr bool kComplex<std::complex<T>> = true;
+
+// A total order: NaNs are alike and come last, as in numpy.unique; complex numbers go by their real
+// parts first.
 template <class T>
 bool is_before(const T& a, const T& b) {
-  if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
+  if constexpr (kComplex<T>) {
+    if (is_before(a.real(), b.real()) || is_before(b.real(), a.real()))
+      return is_before(a.real(), b.real());
+    return is_before(a.imag(), b.imag());
+  } else if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
     return is_before(static_cast<float>(a), static_cast<float>(b));
   } else if constexpr (std::is_floating_point_v<T>) {
     if (std::isnan(a) || std::isnan(b)) return !std::isnan(a) && std::isnan(b);
@@ -187,8 +197,8 @@ Groups group_items(const AxisView& view, const T* data, bool by_value) {
 }
 
 void infer_unique(InferContext& c) {
-  if (c.dtype(0) != DType::kString && !visit_scalar(c.dtype(0), [](auto) {})) {
-    c.fail("input must be of a number type or string, found " +
+  if (!visit_zeroable(c.dtype(0), [](auto) {})) {
+    c.fail("input must be of a number type, bool or string, found " +
            std::string(dtype_name(c.dtype(0))));
   }
   c.set_output(0, c.dtype(0), picked_shape(c, kUnknown));
@@ -209,11 +219,7 @@ Step lower_unique(LowerContext& c) {
       using T = typename decltype(type)::type;
       groups = group_items(view, run.in<T>(0), by_value);
     };
-    if (dtype == DType::kString) {
-      group(std::type_identity<std::string>{});
-    } else {
-      visit_scalar(dtype, group);
-    }
+    visit_zeroable(dtype, group);
     Shape shape = template_shape;
     for (int i = 0; i < shape.rank(); ++i) {
       if (shape[i] == kUnknown) shape[i] = static_cast<std::int64_t>(groups.first.size());

@@ -24,6 +24,8 @@ Format format_of(DType type) {
     case DType::kFloat8E4M3FNUZ: return {3, 8, 0x80, 0x7f, -1, 0x80};
     case DType::kFloat8E5M2: return {2, 15, 0x80, 0x7b, 0x7c, 0x7e};
     case DType::kFloat8E5M2FNUZ: return {2, 16, 0x80, 0x7f, -1, 0x80};
+    case DType::kFloat6E2M3: return {3, 1, 0x20, 0x1f, -1, -1};
+    case DType::kFloat6E3M2: return {2, 3, 0x20, 0x1f, -1, -1};
     default: return {1, 1, 0x08, 0x07, -1, -1};  // float4e2m1
   }
 }
@@ -46,7 +48,7 @@ std::uint8_t encode_float(const Format& f, float value, bool saturate) {
   const bool unsigned_zero = f.nan == f.sign;  // the code of -0 means NaN
   const auto sign = static_cast<std::uint8_t>(std::signbit(value) ? f.sign : 0);
   if (std::isnan(value)) {
-    if (f.nan < 0) return f.sign;  // float4e2m1 has none: -0, as ml_dtypes does
+    if (f.nan < 0) return f.sign;  // none below 8 bits: -0, as ml_dtypes does
     return static_cast<std::uint8_t>(unsigned_zero ? f.nan : f.nan | sign);
   }
   const float magnitude = std::abs(value);
@@ -85,7 +87,7 @@ int integer_bits(DType type) { return type == DType::kInt4 || type == DType::kUI
 
 }  // namespace
 
-bool is_small(DType type) { return type >= DType::kFloat8E4M3FN && type <= DType::kInt2; }
+bool is_small(DType type) { return type >= DType::kFloat8E4M3FN && type <= DType::kFloat6E3M2; }
 
 float decode_small(DType type, std::uint8_t code) {
   switch (type) {

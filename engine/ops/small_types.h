@@ -1,5 +1,5 @@
-// Numbers of 8 bits and fewer that C++ has no type for: 8-bit and 4-bit floats (Micikevicius et al.
-// 2022; OCP Microscaling Formats 1.0), 4-bit and 2-bit integers, one element per byte.
+// Numbers of 8 bits and fewer that C++ has no type for: floats of 8, 6 and 4 bits (Micikevicius et
+// al. 2022; OCP Microscaling Formats 1.0), 4-bit and 2-bit integers, one element per byte.
 #pragma once
 
 #include <cstdint>

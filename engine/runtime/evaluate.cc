@@ -63,16 +63,16 @@ std::vector<Tensor> run_lowered(const Node& node, std::span<const ValueInfo> inp
 
 std::vector<ValueInfo> infer_node(const Node& node, std::span<const ValueInfo> inputs) {
   // Where the engine will compute in float32, the shape rule sees float32; its float32 results
-  // then stand for the narrow type.
-  DType narrow = DType::kUndefined;
+  // then stand for the first such input's own type.
+  DType first = DType::kUndefined;
   std::vector<ValueInfo> seen(inputs.begin(), inputs.end());
   for (ValueInfo& info : seen) {
-    if (node.op->any_float || !is_narrow(info.dtype)) continue;
-    narrow = info.dtype;
+    if (node.op->any_float || (!is_narrow(info.dtype) && info.dtype != DType::kFloat32)) continue;
+    if (first == DType::kUndefined) first = info.dtype;
     info.dtype = DType::kFloat32;
   }
   std::vector<ValueInfo> outputs(node.outputs.size());
-  InferContext context(node, seen, outputs);
+  InferContext context(node, seen, inputs, outputs);
   for (std::size_t i = 0; i < seen.size() && !node.op->containers; ++i) {
     if (is_container(seen[i].dtype)) {
       context.fail("input " + std::to_string(i) + " must be a tensor, found " +
@@ -86,8 +86,10 @@ std::vector<ValueInfo> infer_node(const Node& node, std::span<const ValueInfo> i
       context.unsupported("output " + std::to_string(i) +
                           " cannot be computed; leave it out of the model");
     }
-    if (outputs[i].dtype == DType::kFloat32 && narrow != DType::kUndefined)
-      outputs[i].dtype = narrow;
+    if (outputs[i].dtype == DType::kFloat32 && is_narrow(first) &&
+        !context.is_exact(static_cast<int>(i))) {
+      outputs[i].dtype = first;
+    }
     if (outputs[i].shape.known()) (void)outputs[i].shape.elements();  // throws when it overflows
   }
   return outputs;
