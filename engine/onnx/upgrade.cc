@@ -58,7 +58,9 @@ DType result_type(const DraftNode& node, const Rewriting& state) {
     const auto* code = std::get_if<std::int64_t>(to->second.value.get());
     return code != nullptr && is_dtype(*code) ? static_cast<DType>(*code) : DType::kUndefined;
   }
-  const std::size_t decisive = node.op == "Where" ? 1 : 0;
+  const std::size_t decisive = node.op == "OneHot"                           ? 2
+                               : node.op == "Where" || node.op == "CastLike" ? 1
+                                                                             : 0;
   if (decisive >= node.inputs.size() || node.op == "If" || node.op == "Loop" || node.op == "Scan") {
     return DType::kUndefined;
   }
@@ -210,33 +212,35 @@ std::string Rewriter::ints(std::vector<std::int64_t> values) {
   return constant(Tensor::from(std::span<const std::int64_t>(values)));
 }
 
-std::string Rewriter::floats(const std::vector<float>& values, DType dtype) {
+Tensor Rewriter::numbers(std::span<const double> values, DType dtype) const {
   Tensor tensor = Tensor::allocate(dtype, Shape{static_cast<std::int64_t>(values.size())});
   const bool ok = visit_scalar(dtype, [&]<class T>(std::type_identity<T>) {
     for (std::size_t i = 0; i < values.size(); ++i) {
       if constexpr (std::is_integral_v<T>) {
         const auto least = static_cast<double>(std::numeric_limits<T>::min());
         const auto most = static_cast<double>(std::numeric_limits<T>::max());
-        const double value = std::isnan(values[i]) ? 0.0 : static_cast<double>(values[i]);
+        const double value = std::isnan(values[i]) ? 0.0 : values[i];
         // The largest 64-bit integers round up as doubles.
         tensor.mutable_as<T>()[i] = value >= most    ? std::numeric_limits<T>::max()
                                     : value <= least ? std::numeric_limits<T>::min()
                                                      : static_cast<T>(value);
+      } else if constexpr (sizeof(T) < 4) {
+        tensor.mutable_as<T>()[i] = T(static_cast<float>(values[i]));
       } else {
         tensor.mutable_as<T>()[i] = static_cast<T>(values[i]);
       }
     }
   });
   if (!ok) fail("cannot be computed on elements of type " + std::string(dtype_name(dtype)));
-  return constant(std::move(tensor));
+  return tensor;
+}
+
+std::string Rewriter::floats(const std::vector<float>& values, DType dtype) {
+  return constant(numbers(std::vector<double>(values.begin(), values.end()), dtype));
 }
 
 std::string Rewriter::number(double value, DType dtype) {
-  const std::string name = floats({static_cast<float>(value)}, dtype);
-  auto& last = state_.graph.constants.back();
-  last.tensor = std::make_shared<const Tensor>(last.tensor->reshaped(Shape{}));
-  state_.constants[name] = last.tensor;
-  return name;
+  return constant(numbers({&value, 1}, dtype).reshaped(Shape{}));
 }
 
 std::string Rewriter::before(std::string_view op, std::vector<std::string> inputs,

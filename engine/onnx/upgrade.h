@@ -77,6 +77,9 @@ class Rewriter {
   [[noreturn]] void unsupported(const std::string& what) const;
 
  private:
+  // The values as a constant of the type, of rank 1.
+  Tensor numbers(std::span<const double> values, DType dtype) const;
+
   Rewriting& state_;
 };
 

@@ -18,14 +18,14 @@ TRAINING = "ai.onnx.preview.training"
 
 
 def model(
-    nodes: Sequence[onnx.NodeProto], outputs: Sequence[str], **arrays: Array
+    nodes: Sequence[onnx.NodeProto], outputs: Sequence[str], opset: int = 21, **arrays: Array
 ) -> onnx.ModelProto:
     infos = [
         helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
         for n, a in arrays.items()
     ]
     empty = [helper.make_empty_tensor_value_info(name) for name in outputs]
-    opsets = [helper.make_opsetid("", 21), helper.make_opsetid(TRAINING, 1)]
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid(TRAINING, 1)]
     return helper.make_model(helper.make_graph(nodes, "g", infos, empty), opset_imports=opsets)
 
 
@@ -42,13 +42,15 @@ def node(op: str, *names: str, **attributes: Any) -> onnx.NodeProto:
     return helper.make_node(op, names[:-1], names[-1:], **attributes)
 
 
-def check(nodes: Sequence[onnx.NodeProto], y: str, xs: Sequence[str], **arrays: Array) -> None:
+def check(
+    nodes: Sequence[onnx.NodeProto], y: str, xs: Sequence[str], opset: int = 21, **arrays: Array
+) -> None:
     """d sum(y) / dx by differences, as the gradient starts from ones."""
     outputs = [f"d{x}" for x in xs]
     others = [name for name in arrays if name not in xs]
     order = {name: arrays[name] for name in [*xs, *others]}
     added = gradient(list(order), outputs, y, xs=list(xs), zs=others)
-    session = lw.load(model([*nodes, added], [y, *outputs], **order))
+    session = lw.load(model([*nodes, added], [y, *outputs], opset, **order))
     got = session.run(order)
     step = 1e-6
     for x in xs:
@@ -73,11 +75,26 @@ def drawn(*shape: int) -> Array:
 
 @pytest.mark.parametrize(
     "op",
-    ["Abs", "Cos", "Exp", "Identity", "Log", "Neg", "Reciprocal", "Relu", "Sigmoid", "Sin", "Sqrt",
-     "Tanh", "Transpose", "Floor"],
+    ["Abs", "Asinh", "Atan", "Cos", "Cosh", "Erf", "Exp", "Identity", "Log", "Neg", "Reciprocal",
+     "Relu", "Sigmoid", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Tan", "Tanh", "Transpose",
+     "Floor"],
 )  # fmt: skip
 def test_functions_of_one_value(op: str) -> None:
     check([node(op, "a", "y")], "y", ["a"], a=drawn(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes"),
+    [("Acos", {}), ("Asin", {}), ("Atanh", {}), ("Celu", {"alpha": 0.7}), ("Elu", {"alpha": 0.3}),
+     ("Gelu", {}), ("Gelu", {"approximate": "tanh"}), ("HardSigmoid", {"alpha": 0.4}),
+     ("HardSwish", {}), ("LeakyRelu", {"alpha": 0.2}), ("Mish", {}), ("Selu", {}),
+     ("Swish", {"alpha": 0.6}), ("ThresholdedRelu", {"alpha": 0.3})],
+)  # fmt: skip
+def test_functions_on_both_sides_of_zero(op: str, attributes: dict[str, Any]) -> None:
+    wide = 4.0 if op in {"HardSwish", "HardSigmoid"} else 0.9
+    x = np.linspace(-wide, wide, 14).reshape(2, 7)
+    check([node(op, "a", "y", **attributes)], "y", ["a"], opset=24, a=x)
+    check([node("Acosh", "a", "y")], "y", ["a"], a=drawn(3) + 1)
 
 
 @pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div", "Pow"])
@@ -136,9 +153,16 @@ def test_second_derivative() -> None:
 
 def test_faults_are_named() -> None:
     x = drawn(2)
-    nodes = [node("Softmax", "x", "y"), gradient(["x"], ["d"], "y", xs=["x"])]
-    with pytest.raises(lw.UnsupportedError, match=r"there is no derivative of .*Softmax"):
-        lw.load(model(nodes, ["d"], x=x))
+    nodes = [node("Det", "x", "y"), gradient(["x"], ["d"], "y", xs=["x"])]
+    with pytest.raises(lw.UnsupportedError, match=r"there is no derivative of .*Det"):
+        lw.load(model(nodes, ["d"], x=drawn(2, 2)))
+    rows = helper.make_node("LayerNormalization", ["x", "w"], ["z", "y"])
+    nodes = [rows, gradient(["x"], ["d"], "y", xs=["x"])]
+    with pytest.raises(lw.UnsupportedError, match="no derivative of output 1"):
+        lw.load(model(nodes, ["d"], x=drawn(2, 2), w=drawn(2)))
+    nodes = [node("Pad", "x", "p", "v", "y"), gradient(["v"], ["d"], "y", xs=["v"])]
+    with pytest.raises(lw.UnsupportedError, match="by its input 2"):
+        lw.load(model(nodes, ["d"], x=x, p=np.array([1, 1]), v=np.array(0.0)))
     nodes = [node("Exp", "x", "y"), gradient(["x"], ["d"], "z", xs=["x"])]
     with pytest.raises(lw.ModelError, match=r"under test.*'z' does not depend"):
         lw.load(model(nodes, ["d"], x=x))
