@@ -70,7 +70,7 @@ Attention<T>::Attention(const AttentionProblem& problem, Isa isa, int threads)
       multiply_(kernels::eltwise_binary(isa).run[static_cast<int>(kernels::Binary::kMul)]) {
   threads_ = threads_worth(problem.shapes.flops(), kTaskFlops, threads);
   block_rows_ = products_.block_rows(threads_);
-  ld_ = round_up(problem.shapes.keys, 16);
+  ld_ = round_up(problem.shapes.keys + (problem.sinks ? 1 : 0), 16);
 }
 
 template <class T>
@@ -213,7 +213,10 @@ void Attention<T>::weights(const AttentionArrays<T>& arrays, std::int64_t batch,
   } else {
     std::fill(row, row + keys.begin, T(0));
     std::fill(row + keys.end, row + width, T(0));
-    softmax_row(row + keys.begin, keys.end - keys.begin, p_.precision, *softmax_);
+    if (p_.sinks) row[keys.end] = arrays.sinks == nullptr ? T(0) : arrays.sinks[head];
+    softmax_row(row + keys.begin, keys.end - keys.begin + (p_.sinks ? 1 : 0), p_.precision,
+                *softmax_);
+    if (p_.sinks) row[keys.end] = T(0);
   }
   show(ScoreOutput::kWeights);
 }

@@ -29,6 +29,9 @@ struct AttentionProblem {
   std::int64_t mask_keys = 0;                     // keys past these are masked
   DType precision = DType::kUndefined;            // that the softmax rounds to, T if undefined
   ScoreOutput show = ScoreOutput::kNone;
+  // A further score of each head joins the sum of its softmax and weighs nothing ("sink"; Xiao et
+  // al. 2024): one that the arrays give, else zero.
+  bool sinks = false;
 };
 
 template <class T>
@@ -39,6 +42,7 @@ struct AttentionArrays {
   const void* mask = nullptr;               // of bool, or of T
   const std::int64_t* lengths = nullptr;    // one for each batch, in [0, keys]
   const std::int64_t* positions = nullptr;  // of the first query of each batch
+  const T* sinks = nullptr;                 // one for each query head
   T* y = nullptr;
   T* shown = nullptr;  // dense [batches][q_heads][queries][keys]
 };
