@@ -16,9 +16,10 @@ import numpy as np
 import onnx
 
 import lanewise as lw
-from tests.fuzz.seeds import all_seeds
+from tests.fuzz.seeds import all_seeds, composed_seeds
 
 GIB = 1 << 30
+COMPOSED = len(composed_seeds())  # which come first
 NUMBERS = [-(1 << 63), -(1 << 31), -1000, -2, -1, 0, 1, 2, 3, 7, 1000, 1 << 31, (1 << 63) - 1]
 
 
@@ -96,9 +97,9 @@ def mutate_fields(model: onnx.ModelProto, rng: random.Random) -> bytes:
 
 
 def make_case(number: int, seeds: list[onnx.ModelProto], contents: list[bytes]) -> bytes:
-    """The mutated file of that number."""
+    """The mutated file of that number: every other one is of several nodes."""
     rng = random.Random(number)
-    pick = rng.randrange(len(seeds))
+    pick = rng.randrange(COMPOSED if rng.random() < 0.5 else len(seeds))
     if number % 2 == 0:
         return mutate_bytes(contents[pick], contents, rng)
     model = onnx.ModelProto()

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.fuzz.seeds_cases import case_seeds
 from tests.fuzz.seeds_values import classical, containers, texts
 
 Array = np.ndarray[Any, Any]
@@ -225,7 +226,12 @@ def decoding() -> onnx.ModelProto:
 
 
 def all_seeds() -> dict[str, onnx.ModelProto]:
-    """Every seed model by name."""
+    """Every seed model by name: first those of several nodes, then one for each operator."""
+    return composed_seeds() | case_seeds()
+
+
+def composed_seeds() -> dict[str, onnx.ModelProto]:
+    """Seeds of several nodes."""
     makers = (
         convolutional, shapes, old, structured, recurrent, resampling, decoding,
         containers, texts, classical,

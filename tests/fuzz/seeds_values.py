@@ -118,6 +118,10 @@ def classical() -> onnx.ModelProto:
         Node("LinearClassifier", ["features"], ["label", "scores"], coefficients=[1.0] * 6,
              intercepts=[0.5, 0.0], classlabels_strings=["a", "b"], **ml),
         Node("ZipMap", ["scores"], ["maps"], classlabels_int64s=[1, 2], **ml),
+        Node("SequenceAt", ["maps", "first"], ["row"]),
+        Node("CastMap", ["row"], ["dense"], cast_to="TO_STRING", map_form="SPARSE", max_map=4,
+             **ml),
+        Node("DictVectorizer", ["row"], ["counted"], int64_vocabulary=[2, 1, 7], **ml),
         Node("TreeEnsembleClassifier", ["features"], ["kind", "p"], classlabels_int64s=[3, 4],
              **tree, **{f"class_{k}": v for k, v in votes.items()}),
         Node("TreeEnsembleRegressor", ["features"], ["r"], n_targets=2,
@@ -128,5 +132,5 @@ def classical() -> onnx.ModelProto:
         Node("SVMRegressor", ["features"], ["z"], n_supports=2, **vectors),
         Node("Binarizer", ["z"], ["y"], threshold=0.5, **ml),
     ]  # fmt: skip
-    outputs = ["label", "maps", "kind", "p", "r", "e", "side", "q", "y"]
-    return _model(nodes, outputs, {"picked": [4, 0, 1]})
+    outputs = ["label", "dense", "counted", "kind", "p", "r", "e", "side", "q", "y"]
+    return _model(nodes, outputs, {"picked": [4, 0, 1], "first": 0})

@@ -7,16 +7,35 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 import lanewise as lw
+from lanewise.operators import operators
 from tests.fuzz.seeds import all_seeds
 
+SEEDS = all_seeds()
 
-@pytest.mark.parametrize("name", all_seeds())
+
+def operators_of(graph: onnx.GraphProto) -> set[str]:
+    """The operators of a graph and of its bodies."""
+    found = set()
+    for node in graph.node:
+        found.add(f"{node.domain}:{node.op_type}" if node.domain else node.op_type)
+        for attribute in node.attribute:
+            found |= operators_of(attribute.g)
+    return found
+
+
+def test_every_operator_is_in_a_seed() -> None:
+    seeded = set().union(*(operators_of(model.graph) for model in SEEDS.values()))
+    assert {one.name for one in operators()} <= seeded
+
+
+@pytest.mark.parametrize("name", SEEDS)
 def test_seeds_run(name: str) -> None:
     """What mutations start from is valid, or they would end at one and the same fault."""
-    model = lw.load(all_seeds()[name])
+    model = lw.load(SEEDS[name])
     feeds = {
         info.name: np.ones([d if isinstance(d, int) else 2 for d in info.shape or ()], info.dtype)
         for info in model.inputs
