@@ -15,7 +15,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-ISAS = {"baseline": "kBaseline", "avx2": "kAvx2", "avx512": "kAvx512"}
+ISAS = {
+    "baseline": "kBaseline",
+    "avx2": "kAvx2",
+    "avx512": "kAvx512",
+    "avx512_vnni": "kAvx512Vnni",
+    "amx": "kAmx",
+}
 
 
 def ops_index(sources: list[Path]) -> str:

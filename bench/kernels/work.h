@@ -38,7 +38,7 @@ inline Array<float> floats(std::int64_t n) {
 // One row of the generated list.
 struct KernelBench {
   const char* name;
-  Isa isas[3];
+  Isa isas[5];
   int isa_count;
   std::vector<Work> (*works)(Isa);
 };

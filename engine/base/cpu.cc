@@ -2,6 +2,7 @@
 #include "engine/base/cpu.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +29,25 @@ std::uint64_t xgetbv0() {
   return (static_cast<std::uint64_t>(hi) << 32) | lo;
 }
 
+// Linux gives a process the tile registers' state only when it asks (arch_prctl(2),
+// ARCH_REQ_XCOMP_PERM for feature 18); all its threads have it then.
+bool tiles_granted() {
+#if defined(__linux__)
+  constexpr long kRequest = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+// What `leaf7c` and `leaf7d`, ecx and edx of CPUID leaf 7, add to AVX-512.
+Isa detect_beyond_avx512(std::uint64_t state, unsigned leaf7c, unsigned leaf7d) {
+  if (!(leaf7c & (1u << 11))) return Isa::kAvx512;
+  const unsigned amx = (1u << 22) | (1u << 24);  // products of bfloat16, tiles
+  const bool tiles = (leaf7d & amx) == amx && (state & 0x60000) == 0x60000;
+  return tiles && tiles_granted() ? Isa::kAmx : Isa::kAvx512Vnni;
+}
+
 Isa detect() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return Isa::kBaseline;
@@ -41,15 +61,15 @@ Isa detect() {
   // F, DQ, CD, BW, VL: what every AVX-512 server since Skylake has.
   const unsigned wanted = (1u << 16) | (1u << 17) | (1u << 28) | (1u << 30) | (1u << 31);
   const bool avx512 = (b & wanted) == wanted && (state & 0xe6) == 0xe6;
-  return avx512 ? Isa::kAvx512 : Isa::kAvx2;
+  return avx512 ? detect_beyond_avx512(state, c, d) : Isa::kAvx2;
 }
 #else
 Isa detect() { return Isa::kBaseline; }
 #endif
 
 constexpr Isa kWidestBuilt =
-#if defined(LANEWISE_HAS_AVX512)
-    Isa::kAvx512;
+#if defined(LANEWISE_HAS_AMX)
+    Isa::kAmx;
 #elif defined(LANEWISE_HAS_AVX2)
     Isa::kAvx2;
 #else
@@ -96,6 +116,8 @@ int quota_cores() {
 
 std::string_view isa_name(Isa isa) {
   switch (isa) {
+    case Isa::kAmx: return "amx";
+    case Isa::kAvx512Vnni: return "avx512_vnni";
     case Isa::kAvx512: return "avx512";
     case Isa::kAvx2: return "avx2";
     case Isa::kBaseline: break;

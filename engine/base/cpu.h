@@ -8,10 +8,11 @@
 namespace lanewise {
 
 // Ordered: each ISA includes those before it. kBaseline is the compiler's default target, and the
-// only one on machines other than x86-64.
-enum class Isa : unsigned char { kBaseline, kAvx2, kAvx512 };
+// only one on machines other than x86-64. kAmx is the tile unit with bfloat16 products.
+enum class Isa : unsigned char { kBaseline, kAvx2, kAvx512, kAvx512Vnni, kAmx };
 
-inline constexpr Isa kAllIsas[] = {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512};
+inline constexpr Isa kAllIsas[] = {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Vnni,
+                                   Isa::kAmx};
 
 std::string_view isa_name(Isa isa);
 

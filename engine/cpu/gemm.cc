@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "engine/cpu/gemm_bf16x3.h"
+
 namespace lanewise {
 namespace {
 
@@ -198,8 +200,12 @@ void pack_panels(const GemmPlan& plan, const PackSource& source, std::int64_t be
 }
 
 void run_block(const GemmPlan& plan, const GemmRows& rows, const float* packed, std::int64_t begin,
-               std::int64_t end, const GemmOutput& output) {
+               std::int64_t end, const GemmOutput& output, std::byte* scratch) {
   if (rows.count == 0) return;
+  if (plan.bf16x3 != nullptr) {
+    run_bf16x3_block(plan, rows, packed, begin, end, output, scratch);
+    return;
+  }
   if (rows.count == 1) begin = run_row(plan, rows, packed, begin, end, output);
   for (std::int64_t p = begin; p < end; ++p) run_panel(plan, rows, packed, p, p == begin, output);
 }

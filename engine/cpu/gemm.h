@@ -2,9 +2,11 @@
 // Which rows are multiplied is the caller's: matrices in engine/ops/matmul.cc, windows in cpu/conv.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
+#include "engine/kernels/gemm/bf16x3.h"
 #include "engine/kernels/gemm/gemm.h"
 #include "engine/kernels/layout/layout.h"
 
@@ -18,6 +20,8 @@ struct GemmPlan {
   std::int64_t n = 0, taps = 1, k = 0;
   int vectors = 1;
   std::int64_t depth = 0;  // of the sum, in elements of taps * k, that one pass over a panel covers
+  // Set where products are computed from bfloat16 parts instead (gemm_bf16x3.h).
+  const kernels::GemmBf16x3* bf16x3 = nullptr;
 
   std::int64_t width() const { return static_cast<std::int64_t>(vectors) * kernel->lanes; }
   std::int64_t panels() const { return (n + width() - 1) / width(); }
@@ -63,7 +67,8 @@ struct GemmOutput {
 };
 
 // Computes panels [begin, end) of the rows, on one thread. The order of every sum is the plan's.
+// `scratch` is needed by a plan with bf16x3.
 void run_block(const GemmPlan& plan, const GemmRows& rows, const float* packed, std::int64_t begin,
-               std::int64_t end, const GemmOutput& output);
+               std::int64_t end, const GemmOutput& output, std::byte* scratch = nullptr);
 
 }  // namespace lanewise

@@ -12,6 +12,7 @@
 #include "engine/base/parallel.h"
 #include "engine/base/rounding.h"
 #include "engine/cpu/gemm.h"
+#include "engine/cpu/gemm_bf16x3.h"
 #include "engine/cpu/matmul_loops.h"
 #include "engine/cpu/strided_copy.h"
 #include "engine/graph/backing.h"
@@ -31,10 +32,12 @@ struct Tiled {
   std::int64_t a_count = 0, b_count = 0;  // matrices of A and of B
   std::int64_t block_rows = 1, row_blocks = 0, column_chunks = 1;
   int threads = 1;
+  Isa isa = Isa::kBaseline;
   std::shared_ptr<const std::byte> packed;  // of all matrices of B, when they are constant
   std::shared_ptr<const StridedCopy> transpose;
-  // Offsets in scratch memory, in floats: packed B, A transposed, C expanded.
-  std::int64_t a_at = 0, c_at = 0;
+  // Offsets in scratch memory, in floats: packed B, A transposed, C expanded, what the block of
+  // each thread needs.
+  std::int64_t a_at = 0, c_at = 0, block_at = 0, block_floats = 0;
   enum class C : std::uint8_t { kNone, kBias, kResidual, kExpanded } c = C::kNone;
 };
 
@@ -45,11 +48,20 @@ Tiled::C kind_of_c(const MatmulProblem& p) {
   return p.c_row == 0 || p.m == 1 ? Tiled::C::kBias : Tiled::C::kResidual;
 }
 
+// Not at "reproducible": the rows of a batch's samples are not told apart here, and a sample alone
+// may have too few.
+bool takes_bf16x3(const GemmPlan& gemm, const MatmulProblem& p, const LowerContext& c) {
+  if (c.numerics() != Numerics::kFast || !refuse_bf16x3(gemm, c, p.m).empty()) return false;
+  return c.content(1) == nullptr || finite_for_bf16x3(*c.content(1), c.isa());
+}
+
 Tiled make_plan(MatmulProblem problem, const LowerContext& c) {
   Tiled plan;
   plan.p = std::move(problem);
   const MatmulProblem& p = plan.p;
+  plan.isa = c.isa();
   plan.gemm = plan_gemm(c.isa(), p.n, 1, p.k);
+  if (takes_bf16x3(plan.gemm, p, c)) use_bf16x3(plan.gemm, c.isa());
   for (std::int64_t index : p.a_index) plan.a_count = std::max(plan.a_count, index + 1);
   for (std::int64_t index : p.b_index) plan.b_count = std::max(plan.b_count, index + 1);
   plan.c = kind_of_c(p);
@@ -57,9 +69,10 @@ Tiled make_plan(MatmulProblem problem, const LowerContext& c) {
                       static_cast<double>(p.k) * static_cast<double>(p.batches());
   plan.threads = threads_worth(work, kTaskMultiplyAdds, c.threads());
   const std::int64_t tile = plan.gemm.tile_rows();
-  const std::int64_t blocks = std::max<std::int64_t>(1, (p.m + kBlockRows - 1) / kBlockRows);
-  plan.block_rows = std::max(tile, round_up((p.m + blocks - 1) / blocks, tile));
-  plan.row_blocks = (p.m + plan.block_rows - 1) / plan.block_rows;
+  const std::int64_t most = plan.gemm.bf16x3 == nullptr ? kBlockRows : bf16x3_block_rows(plan.gemm);
+  const std::int64_t blocks = std::max<std::int64_t>(1, divide_up(p.m, most));
+  plan.block_rows = std::max(tile, round_up(divide_up(p.m, blocks), tile));
+  plan.row_blocks = divide_up(p.m, plan.block_rows);
   const std::int64_t tasks = std::max<std::int64_t>(1, plan.row_blocks * p.batches());
   if (plan.threads > 1 && tasks < 4 * plan.threads) {
     plan.column_chunks = std::min((4 * plan.threads + tasks - 1) / tasks, plan.gemm.panels());
@@ -116,15 +129,15 @@ void expand_c(const MatmulProblem& p, const float* c, int threads, float* to) {
   });
 }
 
-void run_task(const Tiled& plan, const RunContext& run, const float* a, const float* packed,
-              std::int64_t task) {
+void run_task(const Tiled& plan, const GemmPlan& gemm, const RunContext& run, const float* a,
+              const float* packed, std::int64_t task, int thread) {
   const MatmulProblem& p = plan.p;
   const std::int64_t chunk = task % plan.column_chunks, rest = task / plan.column_chunks;
   const std::int64_t first = rest % plan.row_blocks * plan.block_rows,
                      batch = rest / plan.row_blocks;
   const std::int64_t count = std::min(plan.block_rows, p.m - first);
   const auto at = static_cast<std::size_t>(batch);
-  std::array<const float*, kBlockRows + 16> rows;  // block_rows rounds up to whole tiles
+  std::array<const float*, kMostBf16x3Rows + 16> rows;  // block_rows rounds up to whole tiles
   for (std::int64_t i = 0; i < count; ++i) {
     rows[static_cast<std::size_t>(i)] = a + (p.a_index[at] * p.m + first + i) * p.k;
   }
@@ -145,9 +158,11 @@ void run_task(const Tiled& plan, const RunContext& run, const float* a, const fl
     output.epilogue.residual_stride = p.n;
   }
   const std::int64_t panels = plan.gemm.panels();
-  run_block(plan.gemm, {rows.data(), 0, 0, count, p.k},
-            packed + p.b_index[at] * plan.gemm.packed_floats(), panels * chunk / plan.column_chunks,
-            panels * (chunk + 1) / plan.column_chunks, output);
+  float* scratch =
+      reinterpret_cast<float*>(run.scratch) + plan.block_at + thread * plan.block_floats;
+  run_block(gemm, {rows.data(), 0, 0, count, p.k}, packed + p.b_index[at] * gemm.packed_floats(),
+            panels * chunk / plan.column_chunks, panels * (chunk + 1) / plan.column_chunks, output,
+            reinterpret_cast<std::byte*>(scratch));
 }
 
 void run_plan(const Tiled& plan, const RunContext& run) {
@@ -167,14 +182,19 @@ void run_plan(const Tiled& plan, const RunContext& run) {
     });
     packed = scratch;
   }
+  GemmPlan gemm = plan.gemm;
+  const bool checked = plan.packed != nullptr || gemm.bf16x3 == nullptr;
+  if (!checked && !finite_for_bf16x3(packed, plan.b_count * gemm.packed_floats(), plan.isa))
+    gemm.bf16x3 = nullptr;
   const float* a = run.in<float>(0);
   if (plan.transpose != nullptr) {
     plan.transpose->run(a, 0, scratch + plan.a_at, 0, threads);
     a = scratch + plan.a_at;
   }
   if (plan.c == Tiled::C::kExpanded) expand_c(p, run.in<float>(2), threads, scratch + plan.c_at);
-  parallel_tasks(threads, p.batches() * plan.row_blocks * plan.column_chunks,
-                 [&](std::int64_t task, int) { run_task(plan, run, a, packed, task); });
+  parallel_tasks(
+      threads, p.batches() * plan.row_blocks * plan.column_chunks,
+      [&](std::int64_t task, int thread) { run_task(plan, gemm, run, a, packed, task, thread); });
 }
 
 Step lower_tiled(MatmulProblem problem, const LowerContext& c) {
@@ -202,8 +222,12 @@ Step lower_tiled(MatmulProblem problem, const LowerContext& c) {
   }
   plan->c_at = scratch;
   if (plan->c == Tiled::C::kExpanded) scratch += round_up(checked_multiply(p.m, p.n), 16);
+  plan->block_at = scratch;
+  plan->block_floats =
+      static_cast<std::int64_t>(bf16x3_scratch(plan->gemm, plan->block_rows) / sizeof(float));
+  scratch += checked_multiply(plan->block_floats, plan->threads);
   Step step;
-  step.algorithm = p.m == 1 ? "matrix-vector" : "gemm";
+  step.algorithm = p.m == 1 ? "matrix-vector" : plan->gemm.bf16x3 ? "gemm bf16x3" : "gemm";
   if (plan->packed == nullptr) step.algorithm += ", packs B";
   step.scratch_bytes = static_cast<std::size_t>(checked_multiply(scratch, 4));
   step.run = [plan](const RunContext& run) { run_plan(*plan, run); };

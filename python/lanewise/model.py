@@ -279,7 +279,8 @@ def load(
             beside the file, and only there.
         threads: the most threads a run may use; by default the physical cores that this process
             may use (affinity and cgroup quota heeded).
-        isa: instruction set to use ("baseline", "avx2", "avx512"); by default the widest.
+        isa: instruction set to use ("baseline", "avx2", "avx512", "avx512_vnni", "amx");
+            by default the widest.
         numerics: "fast" (default) may reassociate sums within a stated bound; "reproducible" also
             gives the same bits for a sample alone or in any batch; "strict" never reassociates
             beyond the order of direct convolution.

@@ -106,7 +106,7 @@ class Case {
 // One row of the generated list: a kernel file and the test that has its name.
 struct KernelTest {
   const char* name;
-  Isa isas[3];
+  Isa isas[5];
   int isa_count;
   void (*run)(Case&);
 };

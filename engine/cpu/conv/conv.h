@@ -65,6 +65,7 @@ Step lower_conv_generic(const ConvProblem& problem, const LowerContext& c);
 double weight_cycles(const ConvProblem& problem);
 
 extern const ConvAlgorithm conv_pointwise, conv_direct, conv_rows, conv_depthwise, conv_grouped;
+extern const ConvAlgorithm conv_pointwise_bf16x3, conv_direct_bf16x3, conv_rows_bf16x3;
 extern const ConvAlgorithm conv_winograd2, conv_winograd4, conv_few_outputs;
 
 }  // namespace lanewise

@@ -11,6 +11,7 @@
 #include "engine/cpu/conv/conv.h"
 #include "engine/cpu/conv/rows.h"
 #include "engine/cpu/gemm.h"
+#include "engine/cpu/gemm_bf16x3.h"
 
 namespace lanewise {
 namespace {
@@ -25,6 +26,12 @@ constexpr double kTaskMultiplyAdds = 5e5;
 // it wrote in the step before.
 constexpr std::int64_t kSharedWeights = 1 << 20;
 
+// What distinguishes the algorithms of this file.
+struct Kind {
+  bool tap_rows = false;
+  bool bf16x3 = false;
+};
+
 struct Indirect {
   ConvProblem p;
   bool tap_rows = false;
@@ -37,9 +44,10 @@ struct Indirect {
   std::shared_ptr<const std::byte> weights;  // packed while planning, or null
   std::shared_ptr<const std::byte> zeros;
   // Bytes of scratch: packed weights first where they are not constant, then for each thread its
-  // pointers and its edge rows.
-  std::size_t weight_bytes = 0, table_bytes = 0, edge_bytes = 0;
+  // pointers, its edge rows and what a block needs.
+  std::size_t weight_bytes = 0, table_bytes = 0, edge_bytes = 0, block_bytes = 0;
 
+  std::size_t thread_bytes() const { return table_bytes + edge_bytes + block_bytes; }
   std::int64_t units() const { return groups * gemm.panels(); }
 };
 
@@ -62,20 +70,22 @@ std::int64_t choose_merge(const ConvProblem& p, Isa isa, bool constant) {
   return best;
 }
 
-Indirect make_plan(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
+Indirect make_plan(const ConvProblem& p, const LowerContext& c, Kind kind) {
   Indirect plan;
   plan.p = p;
-  plan.tap_rows = tap_rows;
+  const bool tap_rows = plan.tap_rows = kind.tap_rows;
   const bool constant = c.content(1) != nullptr;
   const std::int64_t merge = tap_rows ? 1 : choose_merge(p, c.isa(), constant);
   plan.groups = p.group / merge;
   plan.channels = p.group_channels() * merge;
   const std::int64_t run = tap_rows ? p.kernel[2] : 1;
   plan.gemm = plan_gemm(c.isa(), p.group_outputs() * merge, p.taps() / run, plan.channels * run);
+  if (kind.bf16x3) use_bf16x3(plan.gemm, c.isa());
 
   const std::int64_t rows = p.batch * p.out_pixels();
   const std::int64_t tile = plan.gemm.tile_rows();
-  const std::int64_t most = std::clamp(kTableEntries / plan.gemm.taps, tile, kBlockRows);
+  const std::int64_t most = std::clamp(kTableEntries / plan.gemm.taps, tile,
+                                       kind.bf16x3 ? bf16x3_block_rows(plan.gemm) : kBlockRows);
   plan.threads = threads_worth(p.multiply_adds(), kTaskMultiplyAdds, c.threads());
   std::int64_t blocks = divide_up(rows, most);
   const std::int64_t weight_bytes = plan.groups * plan.gemm.packed_floats() * 4;
@@ -161,7 +171,8 @@ void run_task(const Indirect& plan, const RunContext& run, const float* packed, 
     const bool even = p.taps() == 1 && !p.padded() && p.stride == ConvProblem::Sizes{1, 1, 1};
     const GemmRows rows{table, plan.block_rows, group * plan.channels, count,
                         even ? p.in_step() : 0};
-    run_block(plan.gemm, rows, packed + group * plan.gemm.packed_floats(), begin, end, output);
+    run_block(plan.gemm, rows, packed + group * plan.gemm.packed_floats(), begin, end, output,
+              scratch + plan.table_bytes + plan.edge_bytes);
     unit += end - begin;
   }
 }
@@ -176,15 +187,16 @@ void run_plan(const Indirect& plan, const RunContext& run) {
     });
     packed = fresh;
   }
-  const std::size_t per_thread = plan.table_bytes + plan.edge_bytes;
   parallel_tasks(threads, plan.row_blocks * plan.column_chunks, [&](std::int64_t task, int thread) {
-    run_task(plan, run, packed,
-             run.scratch + plan.weight_bytes + per_thread * static_cast<std::size_t>(thread), task);
+    run_task(
+        plan, run, packed,
+        run.scratch + plan.weight_bytes + plan.thread_bytes() * static_cast<std::size_t>(thread),
+        task);
   });
 }
 
-Step build(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
-  auto plan = std::make_shared<Indirect>(make_plan(p, c, tap_rows));
+Step build(const ConvProblem& p, const LowerContext& c, Kind kind) {
+  auto plan = std::make_shared<Indirect>(make_plan(p, c, kind));
   const std::int64_t floats = checked_multiply(plan->groups, plan->gemm.packed_floats());
   if (const Tensor* weights = c.content(1)) {
     const std::string key = "conv g" + std::to_string(plan->groups) + " " + plan->gemm.key();
@@ -201,36 +213,50 @@ Step build(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
   plan->zeros = shared_zeros(aligned_size(std::max(p.channels, plan->gemm.k) * 4));
   plan->table_bytes =
       aligned_size(plan->block_rows * plan->gemm.taps * static_cast<std::int64_t>(sizeof(float*)));
-  if (tap_rows)
+  if (kind.tap_rows)
     plan->edge_bytes = aligned_size(plan->block_rows * plan->gemm.taps * plan->gemm.k * 4);
+  plan->block_bytes = bf16x3_scratch(plan->gemm, plan->block_rows);
 
   Step step;
-  step.scratch_bytes = plan->weight_bytes + (plan->table_bytes + plan->edge_bytes) *
-                                                static_cast<std::size_t>(plan->threads);
+  step.scratch_bytes =
+      plan->weight_bytes + plan->thread_bytes() * static_cast<std::size_t>(plan->threads);
   step.run = [plan](const RunContext& run) { run_plan(*plan, run); };
   return step;
 }
 
 // Each vector multiply-add takes half a cycle on two ports.
-ConvOffer offer_cost(const ConvProblem& p, const LowerContext& c, bool tap_rows) {
-  const Indirect plan = make_plan(p, c, tap_rows);
+ConvOffer offer_cost(const ConvProblem& p, const LowerContext& c, Kind kind) {
+  const Indirect plan = make_plan(p, c, kind);
+  const double rows = static_cast<double>(p.batch * p.out_pixels());
+  const auto groups = static_cast<double>(plan.groups);
+  if (kind.bf16x3) {
+    std::string reason = refuse_bf16x3(plan.gemm, c, p.batch * p.out_pixels());
+    if (!reason.empty()) return ConvOffer::refuse(std::move(reason));
+    if (c.content(1) == nullptr) return ConvOffer::refuse("the weights are not constant");
+    if (!finite_for_bf16x3(*c.content(1), c.isa()))
+      return ConvOffer::refuse("the weights are not all finite");
+    const double compute = groups * bf16x3_cycles(plan.gemm, rows);
+    return {std::max(compute, weight_cycles(p)), ""};
+  }
   const double overhead = kTapOverhead * static_cast<double>(plan.gemm.taps * plan.gemm.panels());
-  const double rows = static_cast<double>(p.batch * p.out_pixels() * plan.groups);
-  const double compute = rows * (gemm_row_cost(plan.gemm) + overhead) / 2.0;
+  const double compute = groups * rows * (gemm_row_cost(plan.gemm) + overhead) / 2.0;
   return {std::max(compute, weight_cycles(p)), ""};
 }
 
+template <bool kBf16x3>
 ConvOffer offer_pointwise(const ConvProblem& p, const LowerContext& c) {
   if (p.taps() != 1) return ConvOffer::refuse("the kernel is larger than 1 x 1");
   if (p.padded()) return ConvOffer::refuse("the input is padded");
-  return offer_cost(p, c, false);
+  return offer_cost(p, c, {false, kBf16x3});
 }
 
+template <bool kBf16x3>
 ConvOffer offer_direct(const ConvProblem& p, const LowerContext& c) {
   if (p.taps() == 1 && !p.padded()) return ConvOffer::refuse("the kernel is 1 x 1");
-  return offer_cost(p, c, false);
+  return offer_cost(p, c, {false, kBf16x3});
 }
 
+template <bool kBf16x3>
 ConvOffer offer_rows(const ConvProblem& p, const LowerContext& c) {
   if (p.group != 1) return ConvOffer::refuse("the convolution has groups");
   if (p.in_step() != p.channels) return ConvOffer::refuse("the input's pixels lie apart");
@@ -239,24 +265,29 @@ ConvOffer offer_rows(const ConvProblem& p, const LowerContext& c) {
   // Longer rows gain nothing, and copies at the image's edge grow.
   if (p.kernel[2] * p.channels > 128)
     return ConvOffer::refuse("a row of the kernel is long enough by taps");
-  return offer_cost(p, c, true);
+  return offer_cost(p, c, {true, kBf16x3});
+}
+
+template <bool kTapRows, bool kBf16x3>
+Step build_kind(const ConvProblem& p, const LowerContext& c) {
+  return build(p, c, {kTapRows, kBf16x3});
 }
 
 }  // namespace
 
 const ConvAlgorithm conv_pointwise = {
-    .name = "pointwise",
-    .offer = offer_pointwise,
-    .build = [](const ConvProblem& p, const LowerContext& c) { return build(p, c, false); }};
+    .name = "pointwise", .offer = offer_pointwise<false>, .build = build_kind<false, false>};
+const ConvAlgorithm conv_pointwise_bf16x3 = {
+    .name = "pointwise bf16x3", .offer = offer_pointwise<true>, .build = build_kind<false, true>};
 
 const ConvAlgorithm conv_direct = {
-    .name = "direct",
-    .offer = offer_direct,
-    .build = [](const ConvProblem& p, const LowerContext& c) { return build(p, c, false); }};
+    .name = "direct", .offer = offer_direct<false>, .build = build_kind<false, false>};
+const ConvAlgorithm conv_direct_bf16x3 = {
+    .name = "direct bf16x3", .offer = offer_direct<true>, .build = build_kind<false, true>};
 
 const ConvAlgorithm conv_rows = {
-    .name = "direct by rows",
-    .offer = offer_rows,
-    .build = [](const ConvProblem& p, const LowerContext& c) { return build(p, c, true); }};
+    .name = "direct by rows", .offer = offer_rows<false>, .build = build_kind<true, false>};
+const ConvAlgorithm conv_rows_bf16x3 = {
+    .name = "direct by rows bf16x3", .offer = offer_rows<true>, .build = build_kind<true, true>};
 
 }  // namespace lanewise

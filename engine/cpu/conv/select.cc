@@ -12,9 +12,10 @@ namespace lanewise {
 namespace {
 
 // Ties go to the first.
-constexpr const ConvAlgorithm* kAlgorithms[] = {&conv_depthwise, &conv_pointwise,  &conv_rows,
-                                                &conv_grouped,   &conv_direct,     &conv_winograd2,
-                                                &conv_winograd4, &conv_few_outputs};
+constexpr const ConvAlgorithm* kAlgorithms[] = {
+    &conv_depthwise, &conv_pointwise,        &conv_rows,        &conv_grouped,
+    &conv_direct,    &conv_pointwise_bf16x3, &conv_rows_bf16x3, &conv_direct_bf16x3,
+    &conv_winograd2, &conv_winograd4,        &conv_few_outputs};
 
 // One core reads about this many bytes per cycle from memory.
 constexpr double kBytesPerCycle = 4.0;

@@ -65,7 +65,8 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     """How models run: --threads, --isa, --numerics."""
     add_threads(parser)
     parser.add_argument(
-        "--isa", help="instruction set: baseline, avx2 or avx512 (default: the widest here)"
+        "--isa",
+        help="instruction set: baseline, avx2, avx512, avx512_vnni or amx (default: the widest)",
     )
     parser.add_argument(
         "--numerics",
