@@ -20,7 +20,7 @@ from rich.table import Table
 
 from bench import networks
 from bench.peers import subject
-from bench.peers.engines import ENGINES
+from lanewise.benchmark import engines as defined
 
 COLUMNS = {
     "peak_mb": "peak MB",
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--threads", type=int, default=1, help="threads of every engine (1)")
     out.add_argument("--rounds", type=int, default=3, help="processes for each figure (3)")
     out.add_argument(
-        "--peers", default="lanewise,onnxruntime", help=f"engines of {', '.join(ENGINES)}"
+        "--peers", default="lanewise,onnxruntime", help=f"engines of {', '.join(defined.ENGINES)}"
     )
     out.add_argument("--cache", type=Path, metavar="DIR", help="keep the networks' files here")
     out.add_argument("--json", action="store_true", help="print JSON")
@@ -46,9 +46,13 @@ def parser() -> argparse.ArgumentParser:
 
 def measure(engine: str, found: subject.Subject, inputs: Path, threads: int) -> dict[str, float]:
     """What one fresh process took; RuntimeError with its last line where it failed."""
-    command = [sys.executable, "-m", "bench.memory.child", engine, str(found.file), str(inputs)]
+    command = [sys.executable, "-m", "bench.memory.child", str(defined.__file__), engine]
     done = subprocess.run(
-        [*command, str(threads)], capture_output=True, text=True, timeout=600, check=False
+        [*command, str(found.file), str(inputs), str(threads)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     if done.returncode != 0:
         reason = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
@@ -61,8 +65,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; 1 if a process failed."""
     args = parser().parse_args(arguments)
     engines = [name.strip() for name in args.peers.split(",")]
-    if unknown := [name for name in engines if name not in ENGINES]:
-        print(f"--peers: no engine {unknown[0]!r}; known: {', '.join(ENGINES)}", file=sys.stderr)
+    if unknown := [name for name in engines if name not in defined.ENGINES]:
+        print(
+            f"--peers: no engine {unknown[0]!r}; known: {', '.join(defined.ENGINES)}",
+            file=sys.stderr,
+        )
         return 2
     results: dict[str, dict[str, dict[str, float]]] = {}
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -12,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import networks
+from lanewise.benchmark.engines import ENGINES, Engine
+from lanewise.benchmark.turns import SETTLE_SECONDS
+from lanewise.machine import cpu_name
 
 from . import report, subject
-from .engines import DEFAULT_PEERS, ENGINES, Engine
-from .measure import SETTLE_SECONDS, Result, Settings, measure
+from .measure import Result, Settings, measure
+
+DEFAULT_PEERS = ("lanewise", "onnxruntime", "openvino")
+INTERRUPTED = 130
 
 TELL = Console(stderr=True)
 
@@ -65,6 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyError, OSError, ValueError) as error:
         TELL.print(f"error: {error}", style="red", markup=False, highlight=False)
         return 1
+    if any(result.interrupted for result in results):
+        return INTERRUPTED
     return int(any(report.OURS in result.left_out for result in results))
 
 
@@ -95,23 +101,28 @@ def compare(
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=TELL, transient=True, disable=not TELL.is_terminal) as bar:
-        task = bar.add_task("", total=len(names) * settings.rounds)
-        for name in names:
+        task = bar.add_task("", total=len(names))
+        for place, name in enumerate(names):
             bar.update(task, description=name)
+
+            def tick(part: float, place: int = place) -> None:
+                bar.update(task, completed=place + part)
+
             with tempfile.TemporaryDirectory() as scratch:
                 one = subject.find(name, args.cache or Path(scratch), args.batch, args.seed)
-                results.append(measure(one, engines, settings, lambda: bar.advance(task)))
+                results.append(measure(one, engines, settings, tick))
+            if results[-1].interrupted:
+                break
     return results
 
 
 def context(engines: Sequence[Engine], settings: Settings, batch: int) -> dict[str, Any]:
     """What a reader needs to judge the figures: machine, versions and settings."""
     return {
-        "cpu": _cpu(),
+        "cpu": cpu_name(),
         "cpus_allowed": len(os.sched_getaffinity(0)),
         "threads": settings.threads,
         "batch": batch,
@@ -158,14 +169,6 @@ def _heading(about: dict[str, Any]) -> list[str]:
     for name, engine in about["engines"].items():
         lines.append(f"{name} {engine['version']}: {engine['settings']}")
     return [*lines, ""]
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(": ", 1)[1] for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _positive(text: str) -> int:

@@ -1,17 +1,18 @@
-"""Taking times: engines take turns in every round, so that a slow spell of the machine hits all."""
+"""Loading a subject on all engines, comparing their outputs, and timing those that agree."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from .engines import Engine, Feed, Run, difference
+from lanewise.benchmark.engines import Engine, Loaded, Setup, difference
+from lanewise.benchmark.figures import median
+from lanewise.benchmark.turns import Pace, take_turns
+
 from .subject import Subject
 
-# Engines leave threads spinning for a while after a run; wait for them before the next one's turn.
-SETTLE_SECONDS = 0.02
+WARM_UP = 3
 MAX_CALLS = 100
 
 
@@ -24,12 +25,14 @@ class Result:
         times: Seconds per run by engine: one number per round, the median of the calls of its turn.
         errors: Largest relative difference of its outputs to the reference engine's, by engine.
         left_out: Why an engine was not timed, by engine.
+        interrupted: Whether Ctrl-C ended it; the times are those of whole rounds.
     """
 
     name: str
     times: dict[str, list[float]] = field(default_factory=dict)
     errors: dict[str, float] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,22 @@ class Settings:
     turn_seconds: float = 0.1
     tolerance: float = 1e-3
 
+    @property
+    def pace(self) -> Pace:
+        """The same for `take_turns`."""
+        return Pace(
+            self.rounds,
+            seconds=self.rounds * self.turn_seconds,
+            least=self.rounds,
+            most=self.rounds * MAX_CALLS,
+        )
+
 
 def measure(
     subject: Subject,
     engines: Sequence[Engine],
     settings: Settings,
-    tick: Callable[[], None] = lambda: None,
+    tick: Callable[[float], None] = lambda part: None,
 ) -> Result:
     """Loads the subject on all engines, compares their outputs, and times those that agree.
 
@@ -57,70 +70,38 @@ def measure(
         subject: What to run.
         engines: Who runs it.
         settings: How.
-        tick: Called after each round.
+        tick: Called with the done part, 0..1, between runs.
     """
     result = Result(subject.name)
     order = sorted(engines, key=lambda engine: engine.name != "onnxruntime")
-    runs: dict[str, Run] = {}
+    setup = Setup(settings.threads)
+    runs: dict[str, Loaded] = {}
     reference = None
     for engine in order:
         try:
-            run = engine.load(subject.file, subject.feed, settings.threads)
+            loaded = engine.load(subject.file, subject.feed, setup)
             # Outputs may be views of memory that the engine uses again.
-            outputs = {name: value.copy() for name, value in run(subject.feed).items()}
+            outputs = {name: value.copy() for name, value in loaded.run(subject.feed).items()}
         except Exception as error:  # whatever an engine raises, the others go on
             result.left_out[engine.name] = f"cannot run: {_first_line(error)}"
             continue
         reference = outputs if reference is None else reference
         result.errors[engine.name] = difference(outputs, reference)
         if result.errors[engine.name] <= settings.tolerance:
-            runs[engine.name] = run
+            runs[engine.name] = loaded
         else:
             error_text = f"{result.errors[engine.name]:.2g}"
             result.left_out[engine.name] = f"disagrees: relative error {error_text}"
-    names = [engine.name for engine in engines if engine.name in runs]
-    result.times = take_turns({n: runs[n] for n in names}, subject.feed, settings, tick)
+    calls = {e.name: partial(runs[e.name].run, subject.feed) for e in engines if e.name in runs}
+    for call in calls.values():
+        for _ in range(WARM_UP):
+            call()
+    turns = take_turns(calls, settings.pace, lambda name, part: tick(part))
+    result.interrupted = turns.interrupted
+    result.times = {
+        name: [median(turn.seconds) for turn in taken] for name, taken in turns.by_call.items()
+    }
     return result
-
-
-def take_turns(
-    runs: dict[str, Run], feed: Feed, settings: Settings, tick: Callable[[], None]
-) -> dict[str, list[float]]:
-    """Seconds per run of each engine in each round; who begins changes from round to round."""
-    names = list(runs)
-    calls = {name: _calls(runs[name], feed, settings.turn_seconds) for name in names}
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(settings.rounds):
-        shift = number % max(len(names), 1)
-        for name in names[shift:] + names[:shift]:
-            time.sleep(SETTLE_SECONDS)
-            runs[name](feed)  # brings threads and caches back
-            times[name].append(median(_timed(runs[name], feed) for _ in range(calls[name])))
-        tick()
-    return times
-
-
-def median(values: Iterable[float]) -> float:
-    """The median: the middle value, or the mean of the two in the middle.
-
-    >>> median([3, 1, 2, 10])
-    2.5
-    """
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
-
-
-def _calls(run: Run, feed: Feed, seconds: float) -> int:
-    run(feed)
-    once = min(_timed(run, feed) for _ in range(2))
-    return min(MAX_CALLS, max(1, math.ceil(seconds / max(once, 1e-9))))
-
-
-def _timed(run: Run, feed: Feed) -> float:
-    start = time.perf_counter()
-    run(feed)
-    return time.perf_counter() - start
 
 
 def _first_line(error: Exception) -> str:

@@ -10,13 +10,15 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from .measure import Result, median
+from lanewise.benchmark.figures import geometric_mean, median, spread
+
+from .measure import Result
 
 OURS = "lanewise"
 
@@ -37,22 +39,6 @@ def best_ratio(result: Result, ours: str = OURS) -> tuple[str, float] | None:
         return None
     best = min(known, key=lambda peer: known[peer])
     return best, known[best]
-
-
-def geometric_mean(values: Iterable[float]) -> float | None:
-    """The geometric mean, or None of nothing.
-
-    >>> geometric_mean([0.5, 2.0])
-    1.0
-    """
-    logs = [math.log(value) for value in values]
-    return math.exp(math.fsum(logs) / len(logs)) if logs else None
-
-
-def spread(times: Sequence[float]) -> float:
-    """Median distance from the median, as a part of the median: how noisy the rounds were."""
-    middle = median(times)
-    return median(abs(value - middle) for value in times) / middle
 
 
 def mean_ratios(results: Sequence[Result], peers: Sequence[str]) -> dict[str, float | None]:

@@ -10,8 +10,7 @@ import onnx
 from onnx import helper
 
 from bench import networks
-
-from .engines import Array, Feed
+from lanewise.benchmark.engines import Array, Feed
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from lanewise.dtypes import Array, numpy_dtype_named
 from lanewise.errors import InputError
 from lanewise.model import TensorInfo
 
-__all__ = ["concrete_shapes", "random_inputs", "shape_text"]
+__all__ = ["batch_of", "concrete_shapes", "has_open_batch", "random_inputs", "shape_text"]
 
 Shape = tuple[int, ...]
 
@@ -48,7 +48,7 @@ def concrete_shapes(
                 _joined(names),
                 name,
             )
-    if batch is not None and not any(_first_is_open(info) for info in required):
+    if batch is not None and not has_open_batch(inputs):
         declared = "; ".join(f"{info.name} {shape_text(info.shape)}" for info in required)
         raise InputError(
             f"batch {batch}: no input has an open first dimension ({declared}); "
@@ -63,6 +63,32 @@ def concrete_shapes(
         if info.name not in given:
             result[info.name] = _concrete(info, batch or 1, sizes)
     return result
+
+
+def has_open_batch(inputs: Sequence[TensorInfo]) -> bool:
+    """Whether a required input leaves its first dimension open."""
+    return any(_first_is_open(info) for info in inputs if not info.optional)
+
+
+def batch_of(inputs: Sequence[TensorInfo], given: Mapping[str, Array]) -> int:
+    """Samples in one run: the first dimension that the model leaves open or that images have.
+
+    Args:
+        inputs: the model's inputs.
+        given: arrays by name.
+
+    Returns:
+        The size of the first open first dimension; where there is none, of that of an input with
+        four dimensions or more, which is the batch by convention; else 1.
+    """
+    required = [info for info in inputs if info.name in given]
+    for info in required:
+        if _first_is_open(info):
+            return int(given[info.name].shape[0])
+    for info in required:
+        if given[info.name].ndim >= 4:
+            return int(given[info.name].shape[0])
+    return 1
 
 
 def _first_is_open(info: TensorInfo) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from rich.console import Console
 
 import lanewise as lw
 from lanewise import explanation, machine
-from lanewise.cli import bench
 from tests.cli.helpers import DIGITS, SUPERRES, call, failure, picture
 
 
@@ -50,21 +48,6 @@ def test_bench_of_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     file = picture(tmp_path / "x.png", 12, 9)
     report = call(capsys, "bench", SUPERRES, "--runs", 1, "--input", file, "--json").json
     assert report["inputs"] == {"luma_low": [1, 1, 9, 12]}
-
-
-@pytest.mark.parametrize(("runs", "duration"), [(7, 0.0), (None, 0.05)])
-def test_how_long_is_measured(
-    runs: int | None, duration: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = itertools.count()
-    monkeypatch.setattr("lanewise.cli.bench.time.perf_counter", lambda: next(clock) * 0.01)
-    calls: list[int] = []
-    parts: list[float] = []
-    times = bench.measure(lambda: calls.append(1), runs, duration, 3, parts.append)
-    assert times.first == pytest.approx(0.01)
-    assert times.runs == pytest.approx([0.01] * (runs or bench.LEAST_RUNS))
-    assert len(calls) == 1 + 3 + len(times.runs)
-    assert parts == sorted(parts) and parts[-1] == 1.0
 
 
 def test_explain_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:

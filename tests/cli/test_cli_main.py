@@ -116,6 +116,7 @@ def test_names_cannot_drive_the_terminal(
         ("check", call(capsys, "check", path)),
         ("run", call(capsys, "run", path)),
         ("explain", call(capsys, "explain", path, "--runs", 1)),
+        ("bench", call(capsys, "bench", path, "--runs", 1, "--batch", "1,2")),
     ):
         printed = finished.out + finished.err
         assert "\x1b" not in printed
@@ -134,8 +135,8 @@ def test_control_c_stops_a_bench() -> None:
     finally:
         process.kill()
     assert process.returncode == cli.INTERRUPTED
-    assert out == ""
-    assert err.strip() == "interrupted"
+    assert err.strip() == "interrupted: what follows was measured until then"
+    assert "runs of warm-up" in out and "p99" in out
 
 
 def _is_timing(pid: int) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,16 @@ import pytest
 from bench import networks
 from bench.peers import __main__ as command
 from bench.peers import subject
-from bench.peers.engines import ENGINES, Array, Engine, Feed, Run, difference
 from bench.peers.measure import Settings, measure
 from bench.peers.subject import Subject
+from lanewise.benchmark.engines import ENGINES, Array, Engine, Feed, Loaded, Run, Setup, difference
 
 FEED: Feed = {"x": np.arange(4, dtype=np.float32)}
 QUICK = Settings(rounds=3, turn_seconds=0.0)
 
 
 def engine(name: str, run: Run, packages: tuple[str, ...] = ("numpy",)) -> Engine:
-    return Engine(name, packages, "made up", lambda file, feed, threads: run)
+    return Engine(name, packages, "made up", lambda file, feed, setup: Loaded(run))
 
 
 def scaled(factor: float, called: Callable[[], None] = lambda: None) -> Run:
@@ -66,13 +65,11 @@ def test_difference_of_integers_and_names() -> None:
 def test_turns_are_interleaved_and_the_first_changes() -> None:
     log: list[str] = []
     engines = [engine(name, scaled(1, lambda n=name: log.append(n))) for name in "abc"]  # type: ignore[misc]
-    ticks: list[int] = []
-    result = measure(Subject("s", Path(), FEED), engines, QUICK, lambda: ticks.append(len(log)))
+    result = measure(Subject("s", Path(), FEED), engines, QUICK)
     assert {name: len(times) for name, times in result.times.items()} == {"a": 3, "b": 3, "c": 3}
     assert all(seconds > 0 for times in result.times.values() for seconds in times)
-    rounds = [log[i:j] for i, j in pairwise(ticks)]
-    # One call to warm up and one that counts, in each turn.
-    assert rounds == [["b", "b", "c", "c", "a", "a"], ["c", "c", "a", "a", "b", "b"]]
+    # One call to compare, three to warm up; then one to wake and one that counts, in each turn.
+    assert "".join(log) == "abc" + "aaabbbccc" + "aabbcc" + "bbccaa" + "ccaabb"
 
 
 def test_a_slower_engine_takes_longer() -> None:
@@ -142,7 +139,7 @@ def test_engines_agree_on_a_small_network(name: str, tmp_path: Path) -> None:
     file = tmp_path / "open.onnx"
     onnx.save(networks.build("squeezenet1.1", "N"), file)
     feed: Feed = dict(networks.inputs("squeezenet1.1", 2))
-    found, want = (ENGINES[n].load(file, feed, 1)(feed) for n in (name, "onnxruntime"))
+    found, want = (ENGINES[n].load(file, feed, Setup(1)).run(feed) for n in (name, "onnxruntime"))
     assert set(want) == {"prob"}
     assert difference(found, want) < 1e-4
 

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from bench.peers import report
-from bench.peers.measure import Result, median
+from bench.peers.measure import Result
 
 PEERS = ("lanewise", "onnxruntime", "openvino")
 
@@ -39,19 +39,6 @@ def printed(results: list[Result], peers: tuple[str, ...] = PEERS) -> str:
     return console.file.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("values", "want"), [([5.0], 5.0), ([9.0, 1.0, 4.0], 4.0), ([4.0, 1.0, 2.0, 8.0], 3.0)]
-)
-def test_median(values: list[float], want: float) -> None:
-    assert median(values) == want
-
-
-def test_geometric_mean() -> None:
-    assert report.geometric_mean([1.0, 2.0, 4.0]) == pytest.approx(2.0)
-    assert report.geometric_mean([0.5, 2.0]) == pytest.approx(1.0)
-    assert report.geometric_mean([]) is None
-
-
 def test_ratio_pairs_the_times_of_a_round() -> None:
     """A machine that slows down for all engines alike changes times and not ratios."""
     result = sample()[0]
@@ -66,11 +53,6 @@ def test_best_peer_is_the_fastest_one() -> None:
     assert report.best_ratio(first) == ("openvino", 1.5)
     assert report.best_ratio(second) == ("onnxruntime", 0.5)
     assert report.best_ratio(Result("x", {"lanewise": [1.0]})) is None
-
-
-def test_spread_is_relative() -> None:
-    assert report.spread([1.0, 1.0, 1.0]) == 0.0
-    assert report.spread([8.0, 10.0, 13.0]) == pytest.approx(0.2)
 
 
 def test_mean_ratios_skip_what_was_left_out() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 
 import lanewise as lw
 from lanewise.cli import arrays, images, options
 from lanewise.dtypes import Array
 from lanewise.feeds import random_inputs
+
+FILES_HAVE_SHAPES = "--batch and --shape are for random inputs; the files of --input have shapes"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -35,17 +36,9 @@ def feed(args: argparse.Namespace, model: lw.Model) -> dict[str, Array]:
         return random_inputs(model.inputs, options.shapes(args, model), args.seed)
     if args.batch is not None or args.shape:
         raise lw.InputError(
-            "--batch and --shape are for random inputs; the files of --input have shapes",
+            FILES_HAVE_SHAPES,
             "--input",
             "either files or shapes",
             "both",
         )
     return arrays.read(model, args.input, images.ImageOptions()).arrays
-
-
-def batch_of(model: lw.Model, given: Mapping[str, Array]) -> int:
-    """The size of the first input's first dimension where the model leaves it open, else 1."""
-    for info in model.inputs:
-        if info.name in given and info.shape and not isinstance(info.shape[0], int):
-            return int(given[info.name].shape[0])
-    return 1

@@ -11,6 +11,7 @@ import lanewise as lw
 from lanewise.feeds import concrete_shapes
 
 Number = TypeVar("Number", int, float)
+Item = TypeVar("Item")
 
 
 def positive(kind: Callable[[str], Number]) -> Callable[[str], Number]:
@@ -24,6 +25,26 @@ def positive(kind: Callable[[str], Number]) -> Callable[[str], Number]:
         if not 0 < value < float("inf"):
             raise argparse.ArgumentTypeError(f"expected a positive number, got '{text}'")
         return value
+
+    return parse
+
+
+def several(kind: Callable[[str], Item]) -> Callable[[str], list[Item]]:
+    """An argparse type: items between commas, without repetition."""
+
+    def parse(text: str) -> list[Item]:
+        return list(dict.fromkeys(kind(part.strip()) for part in text.split(",")))
+
+    return parse
+
+
+def one_of(*names: str) -> Callable[[str], str]:
+    """An argparse type: one of some names, for lists where `choices` would look at the whole."""
+
+    def parse(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"expected one of {', '.join(names)}, got '{text}'")
+        return text
 
     return parse
 
@@ -62,8 +83,13 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
-    """How models run: --threads, --isa, --numerics."""
+    """How models run: --threads, --isa, --numerics, --time-limit."""
     add_threads(parser)
+    add_kernels(parser)
+
+
+def add_kernels(parser: argparse.ArgumentParser) -> None:
+    """How models run but for threads: --isa, --numerics, --time-limit."""
     parser.add_argument(
         "--isa",
         help="instruction set: baseline, avx2, avx512, avx512_vnni or amx (default: the widest)",
@@ -90,6 +116,11 @@ def add_shapes(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="size of the first dimension where the model leaves it open (default: 1)",
     )
+    add_shape(parser)
+
+
+def add_shape(parser: argparse.ArgumentParser) -> None:
+    """The option --shape."""
     parser.add_argument(
         "--shape",
         type=named_shape,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -13,7 +15,17 @@ from rich.text import Text
 
 from lanewise.explanation import UNLIMITED, printable
 
-__all__ = ["cell", "megabytes", "print_json", "printable_lines", "say", "show", "table"]
+__all__ = [
+    "cell",
+    "json_text",
+    "megabytes",
+    "print_json",
+    "printable_lines",
+    "say",
+    "show",
+    "stems",
+    "table",
+]
 
 
 def show(what: RenderableType) -> None:
@@ -48,8 +60,13 @@ def printable_lines(text: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Prints one JSON value; NaN and infinities, which JSON lacks, become null."""
-    sys.stdout.write(json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+    """Prints one JSON value."""
+    sys.stdout.write(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """One JSON value; NaN and infinities, which JSON lacks, become null."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False) + "\n"
 
 
 def _finite(value: Any) -> Any:
@@ -65,3 +82,15 @@ def _finite(value: Any) -> Any:
 def megabytes(count: float) -> str:
     """A number of bytes for people."""
     return f"{count / 1e6:.2f} MB" if count >= 1e4 else f"{count:.0f} bytes"
+
+
+def stems(names: Iterable[str]) -> list[str]:
+    """A file name, without an ending, for each name: tensors may be called "a/b:0", files not."""
+    found: list[str] = []
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:100] or "output"
+        stem, number = plain, 2
+        while stem in found:
+            stem, number = f"{plain}_{number}", number + 1
+        found.append(stem)
+    return found

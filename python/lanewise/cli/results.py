@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lanewise.cli import output
 from lanewise.dtypes import Array
 from lanewise.errors import InputError
 
@@ -56,25 +56,13 @@ def save(found: Mapping[str, Array], folder: Path) -> dict[str, list[str]]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, list[str]] = {}
-    for (name, array), stem in zip(found.items(), _stems(found), strict=True):
+    for (name, array), stem in zip(found.items(), output.stems(found), strict=True):
         path = folder / f"{stem}.npy"
         if array.dtype.kind == "V":
             array = array.astype(np.float32)
         np.save(path, array.astype(str) if array.dtype.kind == "O" else array, allow_pickle=False)
         files[name] = [str(path)]
     return files
-
-
-def _stems(names: Mapping[str, Array]) -> list[str]:
-    """A file name for each tensor: tensors may be called "a/b:0", files not."""
-    stems: list[str] = []
-    for name in names:
-        plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:100] or "output"
-        stem, number = plain, 2
-        while stem in stems:
-            stem, number = f"{plain}_{number}", number + 1
-        stems.append(stem)
-    return stems
 
 
 def save_pictures(
@@ -98,7 +86,7 @@ def save_pictures(
     from PIL import Image
 
     files: dict[str, list[str]] = {}
-    for (name, array), stem in zip(found.items(), _stems(found), strict=True):
+    for (name, array), stem in zip(found.items(), output.stems(found), strict=True):
         samples = _pictures(array)
         if samples is None:
             continue
