@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,11 +114,14 @@ class Document:
         }
 
 
-def run(subjects: Sequence[Subject], plan: Plan, tell: Tell = lambda what, part: None) -> Document:
+def run(
+    subjects: Iterable[Subject], count: int, plan: Plan, tell: Tell = lambda what, part: None
+) -> Document:
     """Measures every subject by every case.
 
     Args:
-        subjects: the models.
+        subjects: the models, one asked for when the one before is done.
+        count: how many they are.
         plan: what is asked for.
         tell: told what is done now and the done part, 0..1.
 
@@ -139,7 +142,7 @@ def run(subjects: Sequence[Subject], plan: Plan, tell: Tell = lambda what, part:
         gpu = nvml.find()
         cases, gpu_start_ms, reason = _open_gpu(cases)
         remarks += [reason] if reason else []
-    several = plan.several or len(subjects) > 1
+    several = plan.several or count > 1
     present = sorted({case.setup.device for case in cases})
     meters, silent = find_meters(present, gpu=gpu) if several else ([], [])
     peaks = Peaks(gpu or "not asked for") if several else None
@@ -148,12 +151,12 @@ def run(subjects: Sequence[Subject], plan: Plan, tell: Tell = lambda what, part:
     for place, subject in enumerate(subjects):
 
         def told(what: str, part: float, place: int = place, name: str = subject.name) -> None:
-            tell(f"{name}: {what}" if len(subjects) > 1 else what, (place + part) / len(subjects))
+            tell(f"{name}: {what}" if count > 1 else what, (place + part) / count)
 
         try:
             report = measure_model(subject, cases, plan.batches, settings, told)
         except (LanewiseError, OSError) as error:
-            if len(subjects) == 1:
+            if count == 1:
                 raise
             document.failures.append((subject.name, str(error)))
             continue

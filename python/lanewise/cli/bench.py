@@ -165,7 +165,7 @@ def command(args: argparse.Namespace) -> int:
     plan = plan_of(args, "files" if args.input else f"random, seed {args.seed}")
     subjects = [Subject(str(model), model, _feed(args)) for model in args.models]
     with progress(args.json) as tell:
-        document = run(subjects, plan, tell)
+        document = run(subjects, len(subjects), plan, tell)
     if document.interrupted and not any(each.rows for each in document.models):
         raise KeyboardInterrupt
     for line in [*report.remarks(document), *(_write(document, args.out) if args.out else ())]:
