@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench import networks
+from bench.networks.graph import BATCH_AXIS
 from lanewise.benchmark import plots, report
 from lanewise.benchmark.engines import Feed
 from lanewise.benchmark.run import Document, run
@@ -55,12 +56,16 @@ def subjects(names: Sequence[str], cache: Path | None, seed: int) -> Iterator[Su
     Without a cache the file of each is deleted before the next is written: some have 500 MB.
     """
     for name in names:
+        if not sys.stderr.isatty():  # where there is no bar
+            print(name, file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as scratch:
 
             def feed(model: Model, batch: int | None, name: str = name) -> Feed:
                 return dict(networks.inputs(name, batch or 1, seed))
 
-            yield Subject(name, networks.path(name, cache or Path(scratch), "N", seed), feed)
+            file = networks.path(name, cache or Path(scratch), BATCH_AXIS, seed)
+            takes_batches = any(BATCH_AXIS in each.shape for each in networks.get(name).inputs)
+            yield Subject(name, file, feed, takes_batches)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -151,16 +151,12 @@ def _today(each: ModelReport, batch: int | None) -> list[Line]:
             row = best(rows)
             how = row.precision if gpu else count_of(row.threads or 1, "thread")
             where = f"Lanewise on this {'GPU' if gpu else 'CPU'}, {how}"
-            lines.append(
-                [
-                    each.model,
-                    where,
-                    str(row.batch),
-                    f"{1e3 / row.samples_per_s:.2f}",
-                    _percent(row),
-                    "this run",
-                ]
-            )
+            start = [each.model, where, str(row.batch)]
+            lines.append([*start, f"{row.ms['p50'] / row.batch:.2f}", _percent(row), "this run"])
+            if row.had_cpu is not None and row.had_cpu < report.ALONE:
+                start[1] += ", CPU time alone"
+                share = f"{_share_by_cpu_time(row):.0f}" if row.percent_of_peak else ""
+                lines.append([*start, f"{row.cpu_ms / row.batch:.2f}", share, "this run"])
     return lines
 
 
@@ -182,11 +178,17 @@ def _networks(document: Document) -> str:
             name for each in reports for row in each.rows for name in row.joules_per_sample
         )
     )
+    shared = report.had_cpu(document) < report.ALONE
     heading = ["network", "GFLOP", *(f"ms, batch {batch}" for batch in batches)]
     heading += ["samples/s", "% of peak", "start ms"]
     heading += [f"{peer} / {OURS}, batch {batch}" for peer in peers for batch in batches]
     heading += [f"J/sample, {name}" for name in meters]
     lines = [_network(each, batches, peers, meters) for each in reports]
+    if shared:
+        heading += [*(f"CPU ms, batch {batch}" for batch in batches), "% of peak by CPU time"]
+        lines = [
+            [*line, *_cpu_time(each, batches)] for line, each in zip(lines, reports, strict=True)
+        ]
     for number in range(len(peers) * len(batches)):
         place = 5 + len(batches) + number
         ratios = [float(line[place]) for line in lines if line[place]]
@@ -200,7 +202,13 @@ def _networks(document: Document) -> str:
             "",
             "Median ms of a run at each batch; then the best throughput over batches and threads, "
             "its share of the CPU's peak, and the time from the file to the first result "
-            "(at the first batch).",
+            "(at the first batch)."
+            + (
+                " Other programs ran on the same cores; the last columns hold what the process "
+                "itself spent on them, on one thread."
+                if shared
+                else ""
+            ),
             "",
             *_table(heading, lines),
         ]
@@ -228,6 +236,19 @@ def _network(
         for name in meters
     ]
     return line
+
+
+def _cpu_time(each: ModelReport, batches: Sequence[int]) -> Line:
+    """Processor time of a run on one thread at each batch, and the best share of the peak."""
+    ours = [row for row in each.rows if row.engine == OURS and row.had_cpu is not None]
+    by_batch = {row.batch: row for row in ours}
+    line = [f"{by_batch[b].cpu_ms:.2f}" if b in by_batch else "" for b in batches]
+    share = max((_share_by_cpu_time(row) for row in ours), default=0.0)
+    return [*line, f"{share:.0f}" if share else ""]
+
+
+def _share_by_cpu_time(row: Row) -> float:
+    return (row.percent_of_peak or 0.0) * row.ms["p50"] / row.cpu_ms
 
 
 def _median(rows: Sequence[Row], batch: int) -> float | None:

@@ -25,6 +25,7 @@ def row(
     precision: str = "float32",
     engine: str = "lanewise",
     start_ms: float = 100.0,
+    had_cpu: float = 1.0,
     **more: Any,
 ) -> Row:
     """A row whose runs all took `ms`."""
@@ -42,6 +43,7 @@ def row(
         runs=4,
         seconds=4e-3 * ms,
         ms=summary([ms / 1e3] * 4),
+        cpu_ms=had_cpu * ms * (threads if device == "cpu" else 1),
         runs_per_s=1e3 / ms,
         samples_per_s=batch * 1e3 / ms,
         flops=2e6 * batch,

@@ -93,6 +93,15 @@ def test_remarks_say_what_is_missing() -> None:
     ]
 
 
+def test_a_machine_that_was_shared_is_reported() -> None:
+    document = sample()
+    assert report.had_cpu(document) == 1.0
+    document.models[0].rows = [row(1, 10.0, had_cpu=part) for part in (0.25, 0.3, 1.0)]
+    document.models[0].rows += [row(1, 10.0, threads=2, had_cpu=0.1), row(1, 1.0, "cuda")]
+    assert report.had_cpu(document) == pytest.approx(0.3)
+    assert any("had it for 30% of their time" in line for line in report.remarks(document))
+
+
 def test_json_can_be_read_back() -> None:
     document = sample()
     values = json.loads(output.json_text(report.as_values(document)))

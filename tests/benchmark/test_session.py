@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,29 @@ def test_a_batch_that_the_file_fixes_is_the_only_one(tmp_path: Path) -> None:
     report = measure_model(one, [ours()], [1, 16], QUICK)
     assert [row.batch for row in report.rows] == [3]
     (note,) = report.notes
-    assert note.startswith("the file fixes its inputs (image [3, 1, 8, 8])")
+    assert note.startswith("the file fixes its batch (image [3, 1, 8, 8])")
+
+
+def test_a_subject_may_know_more_of_its_batch_than_the_first_dimension() -> None:
+    def second(model: lw.Model, batch: int | None) -> Feed:
+        return {"image": np.zeros((2 * (batch or 1), 1, 8, 8), np.float32)}
+
+    one = Subject("digits", DIGITS, second, takes_batches=True)
+    report = measure_model(one, [ours()], [1, 3], QUICK)
+    assert [(row.batch, row.inputs["image"][0]) for row in report.rows] == [(1, 2), (3, 6)]
+    assert not report.notes
+    one = Subject("digits", DIGITS, feed, takes_batches=False)
+    assert measure_model(one, [ours()], [1, 3], QUICK).notes
+
+
+def test_a_run_that_sleeps_has_no_processor() -> None:
+    def sleeping(model: lw.Model, feed: Feed) -> Any:
+        time.sleep(0.01)
+        return model.run(feed)
+
+    report = measure_model(subject(), [ours(), other(sleeping)], [1], QUICK)
+    part = report.rows[1].had_cpu
+    assert part is not None and 0 < part < 0.5
 
 
 def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
@@ -142,6 +165,15 @@ def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
         measure_model(subject(tmp_path / "text.onnx"), [ours(), ours(2)], [1], QUICK)
     with pytest.raises(FileNotFoundError):
         measure_model(subject(tmp_path / "none.onnx"), [ours()], [1], QUICK)
+
+
+def test_a_model_that_cannot_be_run() -> None:
+    def misfit(model: lw.Model, batch: int | None) -> Feed:
+        return {"image": np.zeros((batch or 1, 2, 8, 8), np.float32)}
+
+    wrong = Subject("digits", DIGITS, misfit)
+    with pytest.raises(lw.InputError):
+        measure_model(wrong, [ours(), ours(2), other(scaled(1))], [1], QUICK)
 
 
 def test_a_gpu_that_cannot_load_leaves_the_cpu() -> None:

@@ -120,9 +120,9 @@ def test_a_fixed_batch_is_said_and_measured(
     finished = call(capsys, "bench", model, *QUICK, "--batch", "1,4", "--json")
     (report,) = finished.json["models"]
     assert [row["batch"] for row in report["rows"]] == [5]
-    assert "the file fixes its inputs (x [5, 3, 2, 2])" in report["notes"][0]
+    assert "the file fixes its batch (x [5, 3, 2, 2])" in report["notes"][0]
     text = call(capsys, "bench", model, *QUICK, "--batch", 4).out
-    assert "Note: the file fixes its inputs" in text and "Batch 5" in text
+    assert "Note: the file fixes its batch" in text and "Batch 5" in text
 
 
 def test_a_broken_model_among_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,18 +19,22 @@ from tests.benchmark.helpers import row, simulated_lanewise
 RESNET_FLOPS = 8.2e9
 
 
-def run(gpu: bool, prices: tuple[float | None, float | None] = (None, None)) -> Document:
-    more = {"percent_of_peak": 50.0}
+def run(
+    gpu: bool, prices: tuple[float | None, float | None] = (None, None), had_cpu: float = 1.0
+) -> Document:
+    more: dict[str, Any] = {"percent_of_peak": 50.0, "had_cpu": had_cpu}
     models = []
     for name in ("alexnet", "resnet50"):
         rows = [row(batch, 20.0 * batch, error=0.0, **more) for batch in (1, 16)]
-        rows += [row(batch, 30.0 * batch, engine="onnxruntime", error=0.0) for batch in (1, 16)]
+        rows += [
+            row(batch, 30.0 * batch, engine="onnxruntime", had_cpu=had_cpu) for batch in (1, 16)
+        ]
         if gpu:
             rows += [
                 row(batch, 40.0, "cuda", resident_ms=10.0, percent_of_peak=7.0) for batch in (1, 16)
             ]
         models.append(ModelReport(name, rows))
-    models[0].notes.append("the file fixes its inputs")
+    models[0].notes.append("the file fixes its batch")
     context = {
         "command": "python -m bench.suite --made-up",
         "note": "Nothing was measured.",
@@ -64,7 +69,7 @@ def test_a_run_without_a_gpu_claims_nothing_about_one() -> None:
     assert "200 GFLOP/s measured with 1 thread" in page and "Nothing was measured." in page
     assert "verdict, network by network" not in page and "this GPU" not in page
     assert "![Latency against batch](a.png)" in page
-    assert "- alexnet: the file fixes its inputs" in page
+    assert "- alexnet: the file fixes its batch" in page
     assert cells(page, "resnet50 | Lanewise on this CPU, 1 thread")[2:5] == ["16", "20.00", "50"]
 
 
@@ -81,6 +86,15 @@ def test_the_table_of_the_cpu() -> None:
     # GFLOP, two medians, throughput, share, start, two ratios.
     assert network[2:] == ["20.00", "320.00", "50.0", "50", "100", "1.50", "1.50"]
     assert cells(page, "geometric mean")[-2:] == ["1.50", "1.50"]
+
+
+def test_a_machine_that_was_shared_shows_processor_time() -> None:
+    page = render(run(gpu=False, had_cpu=0.25))
+    assert cells(page, "alexnet | 0.00")[-3:] == ["5.00", "80.00", "200"]
+    assert "had it for 25% of their time" in page
+    line = cells(page, "resnet50 | Lanewise on this CPU, 1 thread, CPU time alone")
+    assert line[2:5] == ["16", "5.00", "200"]
+    assert "CPU ms" not in render(run(gpu=False)) and "CPU time" not in render(run(gpu=False))
 
 
 def test_a_run_with_a_gpu_has_a_verdict() -> None:

@@ -12,11 +12,24 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from lanewise.benchmark.figures import median
 from lanewise.benchmark.rows import ModelReport, Row, count_of
 from lanewise.benchmark.run import Document
 from lanewise.benchmark.verdict import best, cost_of, judge, words
 
-__all__ = ["as_values", "heading", "remarks", "table", "to_csv", "verdict_lines"]
+__all__ = [
+    "ALONE",
+    "as_values",
+    "had_cpu",
+    "heading",
+    "remarks",
+    "table",
+    "to_csv",
+    "verdict_lines",
+]
+
+# A process that has a processor for this part of the time has it alone.
+ALONE = 0.9
 
 # Heading, cell; shown where some row has one.
 _OPTIONAL: tuple[tuple[str, Callable[[Row], str]], ...] = (
@@ -42,6 +55,8 @@ def heading(document: Document) -> list[str]:
             f"Start of the GPU: {about['gpu_start_ms']:.0f} ms until a tiny model had run, "
             "once per process"
         )
+    if any(row.joules_per_sample for each in document.models for row in each.rows):
+        lines.append("Energy: of whole packages and boards, idle power and other programs included")
     for name, engine in about["engines"].items():
         lines.append(f"{name} {engine['version']}: {engine['settings']}")
     return lines
@@ -101,9 +116,21 @@ def remarks(document: Document) -> list[str]:
         for case, batch, why in report.left_out:
             at = f" at batch {batch}" if batch else ""
             lines.append(f"{report.model}: {case}{at} left out, {why}")
+    if (part := had_cpu(document)) < ALONE:
+        lines.append(
+            f"the CPU was shared with other programs: runs on one thread had it for {part:.0%} of "
+            "their time (median), and took that much longer"
+        )
     if document.interrupted:
         lines.append("interrupted: what follows was measured until then")
     return lines
+
+
+def had_cpu(document: Document) -> float:
+    """The part of their time that runs on one thread were on a processor: the median; 1 of none."""
+    rows = [row for each in document.models for row in each.rows]
+    parts = [row.had_cpu for row in rows if row.had_cpu is not None]
+    return median(parts) if parts else 1.0
 
 
 def as_values(document: Document) -> dict[str, Any]:

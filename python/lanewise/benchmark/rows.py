@@ -27,6 +27,7 @@ class Row:
         runs: that count.
         seconds: of all that count.
         ms: min, mean, p50, p90, p99 and max of single runs, copies to and from a GPU included.
+        cpu_ms: mean over runs of what the process spent on processors, all threads together.
         runs_per_s: runs over seconds.
         samples_per_s: the same times the batch.
         flops: of one run; a multiply-add counts as two.
@@ -51,6 +52,7 @@ class Row:
     runs: int
     seconds: float
     ms: dict[str, float]
+    cpu_ms: float
     runs_per_s: float
     samples_per_s: float
     flops: float
@@ -69,6 +71,15 @@ class Row:
     def start_ms(self) -> float:
         """From the file to the first result."""
         return self.load_ms + self.first_run_ms
+
+    @property
+    def had_cpu(self) -> float | None:
+        """The part of a run's time, 0..1, that its only thread was on a processor.
+
+        Less than 1 where other programs wanted it too. None on a GPU and for several threads, which
+        may rest.
+        """
+        return self.cpu_ms / self.ms["mean"] if self.threads == 1 else None
 
     @property
     def label(self) -> str:

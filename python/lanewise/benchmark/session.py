@@ -41,11 +41,14 @@ class Subject:
         name: for the report.
         path: the file.
         feed: inputs for a batch; None is the batch that the file and its inputs have.
+        takes_batches: whether `feed` gives any batch that is asked for; None where the first
+            dimension of the inputs tells.
     """
 
     name: str
     path: Path
     feed: Callable[[Model, int | None], Feed]
+    takes_batches: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -138,15 +141,16 @@ def _measure(
     first = _first(report, subject, cases)
     model: Model = first[1].model
     numbers: Sequence[int | None] = batches or [None]
-    if batches is not None and not has_open_batch(model.inputs):
+    takes = has_open_batch(model.inputs) if subject.takes_batches is None else subject.takes_batches
+    if batches is not None and not takes:
         shapes = ", ".join(
-            f"{i.name} {shape_text(i.shape)}" for i in model.inputs if not i.optional
+            f"{info.name} {shape_text(info.shape)}" for info in model.inputs if not info.optional
         )
-        report.notes.append(f"the file fixes its inputs ({shapes}): measured at this batch alone")
+        report.notes.append(f"the file fixes its batch ({shapes}): measured at this one alone")
         numbers = [None]
     for place, number in enumerate(numbers):
         batch = _Batch(number, subject.feed(model, number))
-        batch.size = batch_of(model.inputs, batch.feed)
+        batch.size = batch_of(model.inputs, batch.feed) if number is None else number
 
         def told(what: str, part: float, place: int = place) -> None:
             tell(what, (place + part) / len(numbers))
@@ -189,8 +193,13 @@ def _start(
     batch: _Batch,
     first: tuple[Case, Loaded, float] | None,
 ) -> None:
-    """Loads and runs each case once."""
+    """Loads and runs each case once.
+
+    Raises:
+        Exception: what Lanewise raised, where none of its cases runs and nothing was measured yet.
+    """
     failed = {label for label, size, _ in report.left_out if size == 0}
+    failure: Exception | None = None
     for case in cases:
         if case.label in failed:
             continue
@@ -202,13 +211,14 @@ def _start(
             outputs: list[Mapping[str, Any]] = []
             seconds = timed(partial(_run_into, outputs, loaded, batch.feed))
         except Exception as error:
-            if len(cases) == 1:
-                raise
+            failure = failure or (error if case.ours else None)
             report.left_out.append((case.label, batch.size, f"cannot run: {_first_line(error)}"))
             continue
         # Outputs may be views of memory that the engine uses again.
         copies = {name: array.copy() for name, array in _arrays(outputs[0])}
         batch.ready[case] = _Ready(loaded, load_ms, 1e3 * seconds, copies)
+    if failure is not None and not report.rows and not any(case.ours for case in batch.ready):
+        raise failure
 
 
 def _run_into(outputs: list[Mapping[str, Any]], loaded: Loaded, feed: Feed) -> None:
@@ -321,6 +331,7 @@ def _row(
         runs=len(times),
         seconds=math.fsum(times),
         ms=ms,
+        cpu_ms=1e3 * math.fsum(turn.cpu_seconds for turn in turns) / len(times),
         runs_per_s=runs_per_s,
         samples_per_s=runs_per_s * batch.size,
         flops=flops,

@@ -57,9 +57,16 @@ class Pace:
 
 @dataclass
 class Turn:
-    """One turn: seconds of each call, and what the meters counted meanwhile, in joules."""
+    """One turn.
+
+    Attributes:
+        seconds: of each call.
+        cpu_seconds: that the process spent on processors, all threads and calls together.
+        joules: what each meter counted meanwhile.
+    """
 
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: float = 0.0
     joules: dict[str, float] = field(default_factory=dict)
 
 
@@ -130,6 +137,7 @@ def _take(
     call: Call, share: Pace, turn: Turn, tick: Callable[[float], None], meters: Sequence[Meter]
 ) -> None:
     before = [meter.read() for meter in meters]
+    cpu = time.process_time()
     start = shown = time.perf_counter()
     while True:
         now = time.perf_counter()
@@ -140,6 +148,7 @@ def _take(
             tick(part)
             shown = now
         turn.seconds.append(timed(call))
+        turn.cpu_seconds = time.process_time() - cpu
     for meter, count in zip(meters, before, strict=True):
         turn.joules[meter.name] = meter.joules(count, meter.read())
 
