@@ -120,6 +120,20 @@ def test_a_gpu_is_timed_with_and_without_copies() -> None:
     assert gpu.resident_ms is not None and gpu.resident_ms < 5.0 < gpu.ms["p50"]
 
 
+def test_copies_that_cannot_be_left_out_are_taken_off() -> None:
+    inner = simulated_lanewise(seconds=0.005)
+
+    def load(file: Path, feed: Feed, setup: Setup) -> Loaded:
+        loaded = inner.load(file, feed, setup)
+        return Loaded(loaded.run, loaded.model, copies_ms=lambda feed: 4.0 * len(feed["image"]))
+
+    engine = Engine("lanewise", (), "made up", load, ("float32",))
+    rows = measure_model(subject(), [Case(engine, Setup(None, "cuda"))], [1], QUICK).rows
+    assert rows[0].resident_ms == pytest.approx(rows[0].ms["p50"] - 4.0)
+    rows = measure_model(subject(), [Case(engine, Setup(None, "cuda"))], [100], QUICK).rows
+    assert rows[0].resident_ms == 0.0
+
+
 def test_a_batch_that_the_file_fixes_is_the_only_one(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load(DIGITS)

@@ -22,6 +22,7 @@ Array = npt.NDArray[Any]
 Feed = dict[str, Array]
 Run = Callable[[Feed], dict[str, Array]]
 
+PROFILED_RUNS = 10
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 
 
@@ -56,11 +57,14 @@ class Loaded:
         model: the `lanewise.Model`, where the engine is Lanewise.
         resident: on a GPU, takes inputs there once and returns a call that runs on them, leaves the
             outputs there and waits for them; None where the engine offers no such thing.
+        copies_ms: on a GPU, what the copies of a run take there and back, for engines that cannot
+            leave them out but can time them.
     """
 
     run: Run
     model: Any = None
     resident: Callable[[Feed], Callable[[], object]] | None = None
+    copies_ms: Callable[[Feed], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,12 @@ def _load_lanewise(file: Path, feed: Feed, setup: Setup) -> Loaded:
             )
         options.update(device=setup.device, precision=setup.precision)
     model = lanewise.load(file, **options)
-    return Loaded(model.run, model)
+
+    def copies_ms(feed: Feed) -> float:
+        layers = model.profile(feed, PROFILED_RUNS).layers
+        return float(sum(layer.ms for layer in layers if layer.device == "copy"))
+
+    return Loaded(model.run, model, copies_ms=copies_ms if setup.on_gpu else None)
 
 
 def _load_onnxruntime(file: Path, feed: Feed, setup: Setup) -> Loaded:

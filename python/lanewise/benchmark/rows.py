@@ -33,7 +33,8 @@ class Row:
         flops: of one run; a multiply-add counts as two.
         gflops_per_s: at the median.
         percent_of_peak: of the device's, where known.
-        resident_ms: median on a GPU of a run whose inputs and outputs stay there.
+        resident_ms: median on a GPU of a run whose inputs and outputs stay there; where the engine
+            has no such runs, the median less the copies' time.
         error: largest difference to the reference's outputs, relative to the largest value of each;
             None where there was nothing to compare with.
         joules_per_sample: by meter.

@@ -315,7 +315,6 @@ def _row(
     peak = None
     if settings.peaks is not None:
         peak = settings.peaks.of(case.setup.precision, case.setup.on_gpu, threads)
-    stayed = [seconds for turn in resident for seconds in turn.seconds]
     runs_per_s = len(times) / math.fsum(times)
     return Row(
         engine=case.engine.name,
@@ -337,10 +336,22 @@ def _row(
         flops=flops,
         gflops_per_s=gflops,
         percent_of_peak=100 * gflops / peak if peak else None,
-        resident_ms=summary(stayed)["p50"] if stayed else None,
+        resident_ms=_without_copies(ready.loaded, batch.feed, ms["p50"], resident),
         error=ready.error,
         joules_per_sample=_joules(turns, batch.size),
     )
+
+
+def _without_copies(
+    loaded: Loaded, feed: Feed, p50: float, resident: Sequence[Turn]
+) -> float | None:
+    """The median of runs on data that stays on the GPU, or of all less their copies."""
+    stayed = [seconds for turn in resident for seconds in turn.seconds]
+    if stayed:
+        return summary(stayed)["p50"]
+    if loaded.copies_ms is None:
+        return None
+    return max(p50 - loaded.copies_ms(feed), 0.0)
 
 
 def _joules(turns: Sequence[Turn], batch: int) -> dict[str, float]:
