@@ -333,7 +333,7 @@ def _pictures(plots: Sequence[str]) -> str:
 
 def _missing(document: Document) -> str:
     notes = [f"{each.model}: {note}" for each in document.models for note in each.notes]
-    lines = [f"- {line}" for line in [*report.remarks(document), *notes]]
+    lines = [f"- {line}" for line in [*report.remarks(document), *report.sharing(document), *notes]]
     return "\n".join(["## Left out, and other remarks", "", *lines]) if lines else ""
 
 

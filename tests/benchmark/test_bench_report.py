@@ -99,7 +99,9 @@ def test_a_machine_that_was_shared_is_reported() -> None:
     document.models[0].rows = [row(1, 10.0, had_cpu=part) for part in (0.25, 0.3, 1.0)]
     document.models[0].rows += [row(1, 10.0, threads=2, had_cpu=0.1), row(1, 1.0, "cuda")]
     assert report.had_cpu(document) == pytest.approx(0.3)
-    assert any("had it for 30% of their time" in line for line in report.remarks(document))
+    assert any("had it for 30% of their time" in line for line in report.heading(document))
+    document.models[0].rows = [row(1, 0.2, had_cpu=0.3)]  # over after 0.08 s
+    assert report.had_cpu(document) == 1.0 and report.sharing(document) == []
 
 
 def test_json_can_be_read_back() -> None:

@@ -30,6 +30,7 @@ __all__ = [
 
 # A process that has a processor for this part of the time has it alone.
 ALONE = 0.9
+LONG_SECONDS = 0.1
 
 # Heading, cell; shown where some row has one.
 _OPTIONAL: tuple[tuple[str, Callable[[Row], str]], ...] = (
@@ -59,7 +60,7 @@ def heading(document: Document) -> list[str]:
         lines.append("Energy: of whole packages and boards, idle power and other programs included")
     for name, engine in about["engines"].items():
         lines.append(f"{name} {engine['version']}: {engine['settings']}")
-    return lines
+    return [*lines, *sharing(document)]
 
 
 def table(report: ModelReport) -> Table:
@@ -116,19 +117,28 @@ def remarks(document: Document) -> list[str]:
         for case, batch, why in report.left_out:
             at = f" at batch {batch}" if batch else ""
             lines.append(f"{report.model}: {case}{at} left out, {why}")
-    if (part := had_cpu(document)) < ALONE:
-        lines.append(
-            f"the CPU was shared with other programs: runs on one thread had it for {part:.0%} of "
-            "their time (median), and took that much longer"
-        )
     if document.interrupted:
         lines.append("interrupted: what follows was measured until then")
     return lines
 
 
+def sharing(document: Document) -> list[str]:
+    """A line where other programs had the CPU as well, so that times are too long."""
+    part = had_cpu(document)
+    if part >= ALONE:
+        return []
+    return [
+        f"The CPU was shared with other programs: runs on one thread had it for {part:.0%} of "
+        "their time (median), and took that much longer"
+    ]
+
+
 def had_cpu(document: Document) -> float:
-    """The part of their time that runs on one thread were on a processor: the median; 1 of none."""
-    rows = [row for each in document.models for row in each.rows]
+    """The part of their time that runs on one thread were on a processor: the median; 1 of none.
+
+    Runs that were soon over say nothing: a single interruption is longer than they are.
+    """
+    rows = [row for each in document.models for row in each.rows if row.seconds >= LONG_SECONDS]
     parts = [row.had_cpu for row in rows if row.had_cpu is not None]
     return median(parts) if parts else 1.0
 

@@ -238,7 +238,7 @@ def _show(found: dict[str, Any], row: Row, document: Document) -> None:
         where = f"{document.context['gpu'] or row.device}, {row.precision}"
     output.say(f"{found['model']} on {where}")
     output.say(f"Batch {row.batch}: {shapes} ({found['data']})")
-    for note in document.models[0].notes:
+    for note in [*document.models[0].notes, *report.sharing(document)]:
         output.say(f"Note: {note}")
     output.say(
         f"Load {row.load_ms:.1f} ms, first run {row.first_run_ms:.3f} ms, "
