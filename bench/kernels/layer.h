@@ -38,11 +38,9 @@ class Layer {
   // Packed weights that live as long as the layer.
   class Cache final : public WeightCache {
    public:
-    std::shared_ptr<const std::byte> get(const Tensor&, const std::string&, std::size_t bytes,
-                                         const std::function<void(std::byte*)>& fill) override {
-      std::shared_ptr<std::byte> memory = allocate_shared(bytes);
-      fill(memory.get());
-      return memory;
+    Made keep(const Tensor&, const std::string&, std::size_t,
+              const std::function<Made()>& make) override {
+      return make();
     }
   };
 

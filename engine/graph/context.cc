@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/base/buffer.h"
 #include "engine/base/error.h"
 #include "engine/graph/op.h"
 
@@ -132,6 +133,15 @@ void InferContext::set_exact_output(int i, DType dtype, Shape shape) {
   if (!has_output(i)) return;
   set_output(i, dtype, std::move(shape));
   exact_[static_cast<std::size_t>(i)] = true;
+}
+
+WeightCache::Made WeightCache::get(const Tensor& source, const std::string& key, std::size_t bytes,
+                                   const std::function<void(std::byte*)>& fill) {
+  return keep(source, key, bytes, [&]() -> Made {
+    std::shared_ptr<std::byte> memory = allocate_shared(bytes);
+    fill(memory.get());
+    return memory;
+  });
 }
 
 std::shared_ptr<Callable> LowerContext::body(std::string_view name) const {

@@ -147,6 +147,7 @@ struct RunContext {
   std::byte* scratch = nullptr;  // Step::scratch_bytes, aligned, content undefined
   int threads = 1;               // never more than LowerContext::threads()
   Emitter* emitter = nullptr;
+  void* stream = nullptr;  // of a step on a device: what its backend enqueues on (backend.h)
 
   template <class T>
   const T* in(int i) const {
@@ -184,13 +185,16 @@ struct Step {
 class WeightCache {
  public:
   virtual ~WeightCache() = default;
-  // The bytes made by `fill` for this key: computed once, 64-byte aligned, kept as long as the
+  using Made = std::shared_ptr<const std::byte>;
+  // The memory of so many bytes that `make` gives for this key: made once, kept as long as the
   // result lives. The key must name everything that the bytes depend on, but for `source`. Where
   // `source` is an input of the node, the step must not read that input: it finds null there, so
   // that the constant itself can leave memory.
-  virtual std::shared_ptr<const std::byte> get(const Tensor& source, const std::string& key,
-                                               std::size_t bytes,
-                                               const std::function<void(std::byte*)>& fill) = 0;
+  virtual Made keep(const Tensor& source, const std::string& key, std::size_t bytes,
+                    const std::function<Made()>& make) = 0;
+  // keep() of bytes in the host's memory, 64-byte aligned, that `fill` writes.
+  Made get(const Tensor& source, const std::string& key, std::size_t bytes,
+           const std::function<void(std::byte*)>& fill);
 };
 
 struct LowerOptions {

@@ -1,20 +1,19 @@
-// The maps behind SharedWeights.
+// The maps behind SharedWeights, and what a plan adds to them.
 #include "engine/runtime/weights.h"
 
-#include "engine/base/buffer.h"
+#include <algorithm>
+#include <vector>
+
 #include "engine/graph/backing.h"
 
 namespace lanewise {
 
-std::shared_ptr<const std::byte> SharedWeights::get(const Tensor& source, const std::string& key,
-                                                    std::size_t bytes,
-                                                    const std::function<void(std::byte*)>& fill) {
+WeightCache::Made SharedWeights::keep(const Tensor& source, const std::string& key,
+                                      std::size_t bytes, const std::function<Made()>& make) {
   const std::lock_guard lock(mutex_);
   auto& entry = packed_[Key(source.id(), key)];
   if (entry == nullptr) {
-    std::shared_ptr<std::byte> memory = allocate_shared(bytes);
-    fill(memory.get());
-    entry = std::move(memory);
+    entry = make();
     packed_bytes_ += bytes;
   }
   return entry;
@@ -36,6 +35,27 @@ std::size_t SharedWeights::bytes() const {
     bytes += backing ? backing->resident() : constant->bytes();
   }
   return bytes;
+}
+
+WeightCache::Made PlanWeights::keep(const Tensor& source, const std::string& key, std::size_t bytes,
+                                    const std::function<Made()>& make) {
+  packed_.insert(source.id());
+  return lasting_.contains(source.id()) ? shared_.keep(source, key, bytes, make) : make();
+}
+
+void PlanWeights::forget_packed(const Graph& graph, Node& node) const {
+  const auto constant = [&](ValueId id) {
+    return id == kNoValue ? nullptr : graph.value(id).constant.get();
+  };
+  const std::vector<ValueId> inputs = node.inputs;
+  for (ValueId& input : node.inputs) {
+    const Tensor* source = constant(input);
+    if (source == nullptr || !packed_.contains(source->id())) continue;
+    const auto same = [&](ValueId id) {
+      return constant(id) != nullptr && constant(id)->id() == source->id();
+    };
+    if (std::count_if(inputs.begin(), inputs.end(), same) == 1) input = kNoValue;
+  }
 }
 
 }  // namespace lanewise

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -14,9 +15,8 @@ namespace lanewise {
 // the model, which outlive it. Safe from several threads.
 class SharedWeights final : public WeightCache {
  public:
-  std::shared_ptr<const std::byte> get(const Tensor& source, const std::string& key,
-                                       std::size_t bytes,
-                                       const std::function<void(std::byte*)>& fill) override;
+  Made keep(const Tensor& source, const std::string& key, std::size_t bytes,
+            const std::function<Made()>& make) override;
 
   // A constant derived from another (batch normalisation folded into weights, say).
   std::shared_ptr<const Tensor> constant(const void* source, const std::string& key,
@@ -28,9 +28,28 @@ class SharedWeights final : public WeightCache {
  private:
   using Key = std::pair<const void*, std::string>;
   mutable std::mutex mutex_;
-  std::map<Key, std::shared_ptr<const std::byte>> packed_;
+  std::map<Key, Made> packed_;
   std::map<Key, std::shared_ptr<const Tensor>> constants_;
   std::size_t packed_bytes_ = 0;
+};
+
+// Packs weights into the shared cache when their source is a constant that lives as long as the
+// model, else privately: an address that is freed and given out again must not find old bytes.
+// One for each node that is lowered.
+class PlanWeights final : public WeightCache {
+ public:
+  PlanWeights(SharedWeights& shared, const std::set<const void*>& lasting)
+      : shared_(shared), lasting_(lasting) {}
+  Made keep(const Tensor& source, const std::string& key, std::size_t bytes,
+            const std::function<Made()>& make) override;
+  // Takes away the inputs of the node whose bytes were asked for: its step needs no others. A
+  // constant that comes in twice stays: the step may have packed one and read the other.
+  void forget_packed(const Graph& graph, Node& node) const;
+
+ private:
+  SharedWeights& shared_;
+  const std::set<const void*>& lasting_;
+  std::set<const void*> packed_;
 };
 
 }  // namespace lanewise
