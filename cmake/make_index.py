@@ -1,6 +1,6 @@
 """Writes the indexes of operators and kernels from the files that the build found.
 
-Usage: make_index.py ops|kernels|tests|benches OUTPUT SOURCE...
+Usage: make_index.py ops|kernels|tests|benches|cuda_ops|cuda_sources OUTPUT SOURCE...
 
 An operator file engine/ops/<family>.cc defines `const OpTable <family>_ops`; files there without
 one hold what several operators share. A kernel file
@@ -46,6 +46,52 @@ const OpTable* const kTables[] = {{
 extern const std::span<const OpTable* const> kOpTables;
 const std::span<const OpTable* const> kOpTables = kTables;
 }}  // namespace lanewise
+"""
+
+
+def cuda_ops_index(sources: list[Path]) -> str:
+    """The table of tables of lowerings to CUDA."""
+    names = sorted(
+        f"{source.stem}_cuda_ops"
+        for source in sources
+        if f"const CudaOpTable {source.stem}_cuda_ops" in source.read_text(encoding="utf-8")
+    )
+    externs = "\n".join(f"extern const CudaOpTable {name};" for name in names)
+    entries = ",\n    ".join(f"&{name}" for name in names)
+    return f"""// Generated from the files of engine/cuda/ops.
+#include "engine/cuda/op.h"
+
+namespace lanewise::cuda {{
+{externs}
+namespace {{
+const CudaOpTable* const kTables[] = {{
+    {entries},
+}};
+}}  // namespace
+extern const std::span<const CudaOpTable* const> kCudaOpTables;
+const std::span<const CudaOpTable* const> kCudaOpTables = kTables;
+}}  // namespace lanewise::cuda
+"""
+
+
+def cuda_sources_index(sources: list[Path]) -> str:
+    """The device sources as text: a .cu by its stem, a header by its file name."""
+    rows = []
+    for source in sorted(sources):
+        name = source.stem if source.suffix == ".cu" else source.name
+        text = source.read_text(encoding="utf-8")
+        rows.append(f'    {{"{name}", R"device({text})device"}},')
+    return f"""// Generated from the files of engine/cuda/kernels.
+#include "engine/cuda/sources.h"
+
+namespace lanewise::cuda {{
+namespace {{
+const DeviceSource kSources[] = {{
+{chr(10).join(rows)}
+}};
+}}  // namespace
+const std::span<const DeviceSource> kDeviceSources = kSources;
+}}  // namespace lanewise::cuda
 """
 
 
@@ -136,6 +182,8 @@ INDEXES = {
     "kernels": kernels_index,
     "tests": tests_index,
     "benches": benches_index,
+    "cuda_ops": cuda_ops_index,
+    "cuda_sources": cuda_sources_index,
 }
 
 

@@ -1,39 +1,20 @@
 // From walked nodes to a segment: rewrite, lower, and place every value.
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "engine/passes/passes.h"
 #include "engine/runtime/memory.h"
+#include "engine/runtime/partition.h"
 #include "engine/runtime/segment.h"
 
 namespace lanewise {
 namespace {
 
-// Packs weights into the shared cache when their source is a constant that lives as long as the
-// model, else privately: an address that is freed and given out again must not find old bytes.
-class PlanWeights final : public WeightCache {
- public:
-  PlanWeights(SharedWeights& shared, const std::set<const void*>& lasting)
-      : shared_(shared), lasting_(lasting) {}
-  std::shared_ptr<const std::byte> get(const Tensor& source, const std::string& key,
-                                       std::size_t bytes,
-                                       const std::function<void(std::byte*)>& fill) override {
-    packed_.insert(source.id());
-    if (lasting_.contains(source.id())) return shared_.get(source, key, bytes, fill);
-    std::shared_ptr<std::byte> memory = allocate_shared(bytes);
-    fill(memory.get());
-    return memory;
-  }
-  // Whether these bytes were asked for: the step needs no others.
-  bool packed(const Tensor& source) const { return packed_.contains(source.id()); }
-
- private:
-  SharedWeights& shared_;
-  const std::set<const void*>& lasting_;
-  std::set<const void*> packed_;
-};
+// Libraries on devices choose by alignment up to this many bytes.
+constexpr std::size_t kDeviceAlignment = 256;
 
 class Compiler {
  public:
@@ -49,7 +30,10 @@ class Compiler {
   std::unique_ptr<Segment> run(const std::vector<ValueId>& results, std::vector<Hold> held) {
     specialize(results);
     rewrite();
-    hold_constants();
+    if (options_.backend != nullptr)
+      partition_ = divide(graph_, options_, weights_, lasting_, compile_);
+    // Large ones that no node reads any more, folded into others, go before those are made.
+    held_ = hold_to_last_readers(graph_);
     held.clear();
     result_ids_ = results;
     lower();
@@ -76,9 +60,11 @@ class Compiler {
   void rewrite();
   void lower();
   void place();
-  void lower_node(Node& node);
-  void hold_constants();
-  void forget_packed(Node& node, const PlanWeights& cache) const;
+  std::size_t place_arena(Place::Kind kind, std::size_t granule, std::vector<std::size_t>& scratch);
+  void place_staging();
+  void lower_node(Node& node, PlacedNode* placed);
+  std::vector<ValueInfo> infos(const std::vector<ValueId>& ids) const;
+  bool on_device(ValueId id) const;
   void share_bytes(const Node& node, int step);
   bool read_otherwise(const Node& node, std::size_t i) const;
   void mark_results();
@@ -96,6 +82,7 @@ class Compiler {
   const LowerContext::SubgraphCompiler& compile_;
 
   Graph graph_;
+  std::optional<Partition> partition_;  // with a device
   std::set<const void*> lasting_;
   std::map<int, std::vector<Hold>> held_;  // by the index of the last node that reads them
   std::vector<ValueId> result_ids_;        // in the source's numbering, parallel to graph_.outputs
@@ -139,7 +126,8 @@ void Compiler::rewrite() {
     shuffle_channels(graph_);
   }
   assign_layouts(graph_);
-  if (options_.fuse) embed_concats(graph_);
+  // Steps on a device write dense values.
+  if (options_.fuse && options_.backend == nullptr) embed_concats(graph_);
 }
 
 ValueInfo Compiler::info(ValueId id) const {
@@ -164,7 +152,15 @@ int Compiler::source_root(ValueId id) {
   int& root = roots_of_[static_cast<std::size_t>(id)];
   if (root >= 0) return root;
   Root made;
-  if (const auto& constant = graph_.value(id).constant) {
+  if (const auto& constant = graph_.value(id).constant; constant && on_device(id)) {
+    made.place = {Place::Kind::kDeviceConstant, parts_.device_constants.size()};
+    const DType dtype = graph_.value(id).dtype;
+    PlanWeights cache(weights_, lasting_);
+    parts_.device_constants.push_back(
+        cache.keep(*constant, "device:" + std::string(dtype_name(dtype)),
+                   static_cast<std::size_t>(constant->elements()) * dtype_size(dtype),
+                   [&] { return options_.backend->upload(*constant, dtype); }));
+  } else if (constant) {
     made.place = {Place::Kind::kConstant, parts_.constants.size()};
     parts_.constants.push_back(constant);
     if (constant->backing()) parts_.held.emplace_back(*constant);
@@ -182,65 +178,42 @@ void Compiler::touch(ValueId id, int step) {
   root.last = std::max(root.last, step);
 }
 
-// Constants stay in memory until the last node that reads them is lowered; large ones that no node
-// reads any more, folded into others, go before those are made.
-void Compiler::hold_constants() {
-  std::map<const void*, std::pair<int, const Tensor*>> last;
-  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
-    for (ValueId id : graph_.nodes[i].inputs) {
-      const Tensor* constant = id == kNoValue ? nullptr : graph_.value(id).constant.get();
-      if (constant == nullptr || constant->backing() == nullptr) continue;
-      last[constant->id()] = {static_cast<int>(i), constant};
-    }
-  }
-  for (const auto& [id, reader] : last) held_[reader.first].emplace_back(*reader.second);
+std::vector<ValueInfo> Compiler::infos(const std::vector<ValueId>& ids) const {
+  std::vector<ValueInfo> list;
+  for (ValueId id : ids) list.push_back(info(id));
+  return list;
 }
 
-// Takes away the inputs that the step has packed. A constant that comes in twice stays: the step
-// may have packed one and read the other.
-void Compiler::forget_packed(Node& node, const PlanWeights& cache) const {
-  const auto constant = [&](ValueId id) {
-    return id == kNoValue ? nullptr : graph_.value(id).constant.get();
-  };
-  const std::vector<ValueId> inputs = node.inputs;
-  for (ValueId& input : node.inputs) {
-    const Tensor* source = constant(input);
-    if (source == nullptr || !cache.packed(*source)) continue;
-    const auto same = [&](ValueId id) {
-      return constant(id) != nullptr && constant(id)->id() == source->id();
-    };
-    if (std::count_if(inputs.begin(), inputs.end(), same) == 1) input = kNoValue;
-  }
+bool Compiler::on_device(ValueId id) const {
+  return partition_ && id != kNoValue && partition_->values[static_cast<std::size_t>(id)];
 }
 
-void Compiler::lower_node(Node& node) {
-  std::vector<ValueInfo> inputs, outputs;
-  for (ValueId id : node.inputs) inputs.push_back(info(id));
-  for (ValueId id : node.outputs) outputs.push_back(info(id));
+// `placed` is what the device makes of the node, null without a device.
+void Compiler::lower_node(Node& node, PlacedNode* placed) {
+  const std::vector<ValueInfo> inputs = infos(node.inputs), outputs = infos(node.outputs);
   PlanWeights cache(weights_, lasting_);
   const LowerOptions lowering{options_.isa, options_.threads, options_.numerics, options_.force};
   LowerContext context(node, inputs, outputs, lowering, cache, compile_);
   BoundStep bound;
-  bound.step = node.op->lower(context);
-  bound.name = node.name;
-  bound.op = op_name(*node.op);
-  double elements = 0;
-  for (const auto* list : {&inputs, &outputs}) {
-    for (const ValueInfo& value : *list) {
-      if (!value.present() || !value.shape.known()) continue;
-      const double count = static_cast<double>(value.shape.elements());
-      if (list == &outputs) elements += count;
-      bound.bytes += count * static_cast<double>(dtype_size(value.dtype));
+  if (placed != nullptr && placed->on_device) {
+    if (placed->step) {
+      bound.side = Side::kDevice;
+      bound.step = std::move(*placed->step);
+    } else {
+      bound.side = on_device(node.outputs[0]) ? Side::kToDevice : Side::kToHost;
+      bound.step.algorithm = "copy";
+      bound.copy_bytes =
+          static_cast<std::size_t>(outputs[0].shape.elements()) * dtype_size(outputs[0].dtype);
     }
+  } else {
+    bound.step = node.op->lower(context);
+    if (placed != nullptr)
+      bound.step.refused.insert(bound.step.refused.begin(),
+                                {options_.backend->name(), placed->reason});
   }
-  bound.flops = node.op->flops == nullptr ? elements : node.op->flops(context, outputs);
-  for (ValueId id : node.outputs) {
-    bound.output_names.push_back(id == kNoValue ? "" : graph_.value_name(id));
-    bound.emits = bound.emits || (id != kNoValue && !graph_.value(id).shape.known());
-  }
-  bound.output_shape = outputs.empty() ? "" : outputs[0].shape.str();
+  describe_step(graph_, context, inputs, outputs, bound);
   parts_.steps.push_back(std::move(bound));
-  forget_packed(node, cache);
+  cache.forget_packed(graph_, node);
 }
 
 void Compiler::lower() {
@@ -253,7 +226,7 @@ void Compiler::lower() {
       continue;
     }
     const int step = static_cast<int>(parts_.steps.size());
-    lower_node(node);
+    lower_node(node, partition_ ? &partition_->nodes[index] : nullptr);
     steps_.emplace_back(&node, step);
     for (ValueId id : node.inputs) {
       if (id != kNoValue) touch(id, step);
@@ -276,7 +249,7 @@ void Compiler::lower() {
         root.bytes = static_cast<std::size_t>(checked_multiply(
             value.shape.elements(), static_cast<std::int64_t>(dtype_size(value.dtype))));
       }
-      root.place.kind = Place::Kind::kArena;
+      root.place.kind = on_device(id) ? Place::Kind::kDevice : Place::Kind::kArena;
       roots_of_[static_cast<std::size_t>(id)] = roots_of_[static_cast<std::size_t>(spot.value)] =
           static_cast<int>(roots_.size());
       roots_.push_back(root);
@@ -339,32 +312,61 @@ void Compiler::share_bytes(const Node& node, int step) {
   }
 }
 
-void Compiler::place() {
-  mark_results();
-  for (const auto& [node, step] : steps_) share_bytes(*node, step);
-  std::vector<Lifetime> buffers;
-  std::vector<int> owner;
+// Gives every value and every step's scratch memory its place in one of the arenas; returns the
+// arena's size. `scratch` gets the steps' offsets.
+std::size_t Compiler::place_arena(Place::Kind kind, std::size_t granule,
+                                  std::vector<std::size_t>& scratch) {
   std::vector<bool> used(roots_.size(), false);
   for (int root : roots_of_) {
     if (root >= 0) used[static_cast<std::size_t>(root)] = true;
   }
+  const auto whole = [&](std::size_t bytes) { return (bytes + granule - 1) / granule * granule; };
+  std::vector<Lifetime> buffers;
+  std::vector<Root*> owner;
   for (std::size_t i = 0; i < roots_.size(); ++i) {
-    if (!used[i] || roots_[i].place.kind != Place::Kind::kArena) continue;
-    buffers.push_back({roots_[i].bytes, roots_[i].first, roots_[i].last, 0});
-    owner.push_back(static_cast<int>(i));
+    if (!used[i] || roots_[i].place.kind != kind) continue;
+    buffers.push_back({whole(roots_[i].bytes), roots_[i].first, roots_[i].last, 0});
+    owner.push_back(&roots_[i]);
   }
-  const std::size_t values = buffers.size();
+  std::vector<std::size_t> stepping;
   for (std::size_t i = 0; i < parts_.steps.size(); ++i) {
+    const bool device = parts_.steps[i].side != Side::kHost;
+    if (device != (kind == Place::Kind::kDevice)) continue;
     const int step = static_cast<int>(i);
-    buffers.push_back({parts_.steps[i].step.scratch_bytes, step, step, 0});
+    buffers.push_back({whole(parts_.steps[i].step.scratch_bytes), step, step, 0});
+    stepping.push_back(i);
   }
-  parts_.arena_bytes = place_buffers(buffers);
-  for (std::size_t i = 0; i < values; ++i) {
-    roots_[static_cast<std::size_t>(owner[i])].place.index = buffers[i].offset;
+  const std::size_t bytes = place_buffers(buffers);
+  for (std::size_t i = 0; i < owner.size(); ++i) owner[i]->place.index = buffers[i].offset;
+  for (std::size_t i = 0; i < stepping.size(); ++i)
+    scratch[stepping[i]] = buffers[owner.size() + i].offset;
+  return bytes;
+}
+
+// A run's copies may all be under way at once: each has its own place.
+void Compiler::place_staging() {
+  for (BoundStep& step : parts_.steps) {
+    if (step.copy_bytes == 0) continue;
+    step.staging = parts_.staging_bytes;
+    parts_.staging_bytes += aligned_size(step.copy_bytes);
+  }
+}
+
+void Compiler::place() {
+  mark_results();
+  for (const auto& [node, step] : steps_) share_bytes(*node, step);
+  std::vector<std::size_t> scratch(parts_.steps.size(), 0);
+  parts_.arena_bytes = place_arena(Place::Kind::kArena, 1, scratch);
+  if (partition_) {
+    parts_.backend = options_.backend;
+    parts_.device_bytes = place_arena(Place::Kind::kDevice, kDeviceAlignment, scratch);
+    place_staging();
   }
   for (const auto& [node, step] : steps_) {
     BoundStep& bound = parts_.steps[static_cast<std::size_t>(step)];
-    bound.scratch = {Place::Kind::kArena, buffers[values + static_cast<std::size_t>(step)].offset};
+    const bool device = bound.side != Side::kHost;
+    bound.scratch = {device ? Place::Kind::kDevice : Place::Kind::kArena,
+                     scratch[static_cast<std::size_t>(step)]};
     const auto place_of = [&](ValueId id) {
       if (id == kNoValue) return Place{};
       Place place = roots_[static_cast<std::size_t>(root_of(id))].place;

@@ -17,6 +17,16 @@ Numerics parse_numerics(const std::string& text) {
                    "numerics", "fast, reproducible or strict", text);
 }
 
+Precision parse_precision(const std::string& text) {
+  if (text == "float32") return Precision::kFloat32;
+  if (text == "tf32") return Precision::kTf32;
+  if (text == "float16") return Precision::kFloat16;
+  if (text == "bfloat16") return Precision::kBFloat16;
+  throw InputError(
+      "precision: expected 'float32', 'tf32', 'float16' or 'bfloat16', got '" + text + "'",
+      "precision", "float32, tf32, float16 or bfloat16", text);
+}
+
 }  // namespace
 
 Options make_options(const std::string& isa, int threads, const std::string& numerics) {
@@ -32,6 +42,24 @@ Options make_options(const std::string& isa, int threads, const std::string& num
                                           : default_threads();
   options.numerics = parse_numerics(numerics);
   return options;
+}
+
+void set_device(Options& options, const std::string& device, const std::string& precision,
+                const std::vector<std::string>& folders) {
+  const DeviceChoice choice{device, parse_precision(precision), folders};
+  if (device == "cpu") {
+    if (choice.precision == Precision::kFloat32) return;
+    throw InputError("precision: '" + precision +
+                         "' is for device='cuda'; the CPU computes as the model's types say",
+                     "precision", "float32", precision);
+  }
+  if (options.numerics != Numerics::kFast) {
+    throw InputError(
+        "numerics: 'reproducible' and 'strict' are promises of the CPU; with device='" + device +
+            "' leave numerics at 'fast'",
+        "numerics", "fast", options.numerics == Numerics::kStrict ? "strict" : "reproducible");
+  }
+  options.backend = open_backend(choice);
 }
 
 }  // namespace lanewise

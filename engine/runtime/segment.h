@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/base/buffer.h"
+#include "engine/graph/backend.h"
 #include "engine/graph/backing.h"
 #include "engine/graph/op.h"
 #include "engine/runtime/options.h"
@@ -19,10 +20,22 @@ namespace lanewise {
 
 // Where the bytes of a value are while a segment runs.
 struct Place {
-  enum class Kind : std::uint8_t { kNone, kArena, kConstant, kLive, kResult };
+  enum class Kind : std::uint8_t {
+    kNone,
+    kArena,
+    kConstant,
+    kLive,
+    kResult,
+    kDevice,
+    kDeviceConstant
+  };
   Kind kind = Kind::kNone;
-  std::size_t index = 0;  // offset in the arena; index in constants, live or results
+  // Offset in the arena or the device's; index in constants, live, results or device_constants.
+  std::size_t index = 0;
 };
+
+// What runs a step: the host, the device, or a copy between them (lanewise:ToDevice, ToHost).
+enum class Side : std::uint8_t { kHost, kDevice, kToDevice, kToHost };
 
 // A step of a segment, with what `explain` says of it.
 struct BoundStep {
@@ -37,7 +50,13 @@ struct BoundStep {
   std::vector<std::string> output_names;
   std::string output_shape;
   bool emits = false;  // makes its outputs itself
+  Side side = Side::kHost;
+  std::size_t copy_bytes = 0, staging = 0;  // of a copy: its size, its place in the staging memory
 };
+
+// Fills in what `explain` says of a step beside its algorithm.
+void describe_step(const Graph& graph, const OpContext& context, std::span<const ValueInfo> inputs,
+                   std::span<const ValueInfo> outputs, BoundStep& bound);
 
 // A value that leaves a segment: a result of the model, or something that a later segment reads.
 struct Result {
@@ -66,6 +85,10 @@ class Segment {
     std::vector<ValueId> live;  // values read from before the segment
     std::vector<Result> results;
     std::size_t arena_bytes = 0;
+    // With a device: what its steps need, its memory, and that which copies go through.
+    std::shared_ptr<Backend> backend;
+    std::vector<std::shared_ptr<const std::byte>> device_constants;
+    std::size_t device_bytes = 0, staging_bytes = 0;
   };
   explicit Segment(Parts parts);
 
@@ -80,10 +103,14 @@ class Segment {
     AlignedBytes arena;
     std::vector<std::vector<const void*>> inputs;
     std::vector<std::vector<void*>> outputs;
+    std::unique_ptr<DeviceFrame> device;  // null without steps on a device
   };
   std::unique_ptr<Frame> take_frame() const;
   void give_back(std::unique_ptr<Frame> frame) const;
   void bind(Frame& frame, const std::vector<Tensor>& live, std::vector<Tensor>& results) const;
+  std::size_t stretch_end(std::size_t first) const;
+  void run_stretch(Frame& frame, std::size_t first, std::size_t end) const;
+  void enqueue(Frame& frame, std::size_t first, std::size_t end) const;
 
   Parts parts_;
   mutable std::mutex mutex_;

@@ -64,13 +64,19 @@ std::vector<DType> item_type(const TensorInfo& info, std::size_t item) {
 }
 
 // A step as reports name it, not timed yet.
-LayerProfile layer_of(const BoundStep& step) {
+std::string side_text(Side side, const Options& options) {
+  if (side == Side::kHost) return "cpu";
+  return side == Side::kDevice ? options.backend->name() : "copy";
+}
+
+LayerProfile layer_of(const BoundStep& step, const Options& options) {
   return {step.name,
           step.op,
           step.step.algorithm,
           step.output_names.empty() ? "" : step.output_names[0],
           step.output_shape,
           step.step.refused,
+          side_text(step.side, options),
           0,
           step.flops,
           step.bytes};
@@ -268,7 +274,8 @@ Profile Session::profile(const std::map<std::string, Tensor>& inputs, int runs) 
       totals.push_back(now_seconds() - start);
       if (i == 0) {
         times.resize(trace.steps.size());
-        for (const StepTime& time : trace.steps) profile.layers.push_back(layer_of(*time.step));
+        for (const StepTime& time : trace.steps)
+          profile.layers.push_back(layer_of(*time.step, options()));
       }
       for (std::size_t j = 0; j < std::min(trace.steps.size(), times.size()); ++j) {
         times[j].push_back(trace.steps[j].seconds);
@@ -305,10 +312,11 @@ Description Session::describe(const std::map<std::string, Shape>& shapes) {
   call_after_fork([&] {
     const std::shared_ptr<const PlanNode> node = program_.plan(forms);
     for (const BoundStep& step : node->segment->parts().steps) {
-      description.layers.push_back(layer_of(step));
+      description.layers.push_back(layer_of(step, options()));
     }
     description.complete = node->complete;
     description.arena_bytes = node->segment->parts().arena_bytes;
+    description.device_bytes = node->segment->parts().device_bytes;
   });
   description.weight_bytes = program_.weight_bytes();
   return description;

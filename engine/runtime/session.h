@@ -25,6 +25,7 @@ struct TensorInfo {
 struct LayerProfile {
   std::string name, op, algorithm, output, shape;
   std::vector<Refusal> refused;
+  std::string device;  // "cpu", or as Backend::name; of a copy "copy"
   double seconds = 0;  // median over the runs
   double flops = 0;
   double bytes = 0;
@@ -41,6 +42,7 @@ struct Description {
   std::vector<LayerProfile> layers;  // with no times
   bool complete = true;              // false when what follows depends on data
   std::size_t arena_bytes = 0;       // memory for inner values and scratch
+  std::size_t device_bytes = 0;      // such memory on the device
   std::size_t weight_bytes = 0;      // as in Profile
 };
 

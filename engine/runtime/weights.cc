@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/graph/backing.h"
-
 namespace lanewise {
 
 WeightCache::Made SharedWeights::keep(const Tensor& source, const std::string& key,
@@ -56,6 +54,20 @@ void PlanWeights::forget_packed(const Graph& graph, Node& node) const {
     };
     if (std::count_if(inputs.begin(), inputs.end(), same) == 1) input = kNoValue;
   }
+}
+
+std::map<int, std::vector<Hold>> hold_to_last_readers(const Graph& graph) {
+  std::map<const void*, std::pair<int, const Tensor*>> last;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    for (ValueId id : graph.nodes[i].inputs) {
+      const Tensor* constant = id == kNoValue ? nullptr : graph.value(id).constant.get();
+      if (constant == nullptr || constant->backing() == nullptr) continue;
+      last[constant->id()] = {static_cast<int>(i), constant};
+    }
+  }
+  std::map<int, std::vector<Hold>> held;
+  for (const auto& [id, reader] : last) held[reader.first].emplace_back(*reader.second);
+  return held;
 }
 
 }  // namespace lanewise

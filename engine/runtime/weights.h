@@ -6,7 +6,9 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "engine/graph/backing.h"
 #include "engine/graph/context.h"
 
 namespace lanewise {
@@ -51,5 +53,9 @@ class PlanWeights final : public WeightCache {
   const std::set<const void*>& lasting_;
   std::set<const void*> packed_;
 };
+
+// Holds on the constants of a graph, by the index of the last node that reads each: they stay in
+// memory until that is lowered.
+std::map<int, std::vector<Hold>> hold_to_last_readers(const Graph& graph);
 
 }  // namespace lanewise

@@ -21,21 +21,29 @@ using namespace nb::literals;
 namespace lanewise::bindings {
 namespace {
 
-std::shared_ptr<Session> load_file(const std::string& path, const std::string& isa, int threads,
-                                   const std::string& numerics, double time_limit, bool fuse,
-                                   const std::string& force) {
+// The options of `lanewise.load`, as a dict.
+Options options_from_python(const nb::dict& given) {
+  const auto text = [&](const char* key) { return nb::cast<std::string>(given[key]); };
+  Options options = make_options(text("isa"), nb::cast<int>(given["threads"]), text("numerics"));
+  options.time_limit = nb::cast<double>(given["time_limit"]);
+  options.fuse = nb::cast<bool>(given["fuse"]);
+  options.force = text("force");
+  const std::string device = text("device"), precision = text("precision");
+  const auto libraries = nb::cast<std::vector<std::string>>(given["libraries"]);
   const nb::gil_scoped_release release;
-  Options options = make_options(isa, threads, numerics);
-  options.time_limit = time_limit;
-  options.fuse = fuse;
-  options.force = force;
+  set_device(options, device, precision, libraries);
+  return options;
+}
+
+std::shared_ptr<Session> load_file(const std::string& path, const nb::dict& given) {
+  const Options options = options_from_python(given);
+  const nb::gil_scoped_release release;
   return std::make_shared<Session>(import_file(path, {}), options);
 }
 
 std::shared_ptr<Session> load_bytes(nb::bytes bytes, const std::string& folder,
-                                    const std::string& isa, int threads,
-                                    const std::string& numerics, double time_limit, bool fuse,
-                                    const std::string& force) {
+                                    const nb::dict& given) {
+  const Options options = options_from_python(given);
   const std::span<const std::byte> content(static_cast<const std::byte*>(bytes.data()),
                                            bytes.size());
   // Weights stay in the caller's bytes, which live as long as the graph does.
@@ -45,10 +53,6 @@ std::shared_ptr<Session> load_bytes(nb::bytes bytes, const std::string& folder,
     Py_DECREF(kept);
   });
   const nb::gil_scoped_release release;
-  Options options = make_options(isa, threads, numerics);
-  options.time_limit = time_limit;
-  options.fuse = fuse;
-  options.force = force;
   ImportOptions import;
   import.base_folder = folder;
   return std::make_shared<Session>(import_model(content, std::move(owner), import), options);
@@ -123,6 +127,7 @@ nb::list layers_to_python(const std::vector<LayerProfile>& layers) {
       refused.append(nb::make_tuple(refusal.algorithm, refusal.reason));
     }
     entry["refused"] = refused;
+    entry["device"] = layer.device;
     list.append(entry);
   }
   return list;
@@ -168,6 +173,7 @@ nb::dict describe(Session& session,
   result["layers"] = layers_to_python(description.layers);
   result["complete"] = description.complete;
   result["arena_bytes"] = description.arena_bytes;
+  result["device_bytes"] = description.device_bytes;
   result["weight_bytes"] = description.weight_bytes;
   return result;
 }
@@ -211,10 +217,8 @@ NB_MODULE(_core, m) {
   using namespace lanewise::bindings;
   m.attr("__version__") = LANEWISE_VERSION;
   register_errors();
-  m.def("load_file", &load_file, "path"_a, "isa"_a, "threads"_a, "numerics"_a, "time_limit"_a,
-        "fuse"_a, "force"_a);
-  m.def("load_bytes", &load_bytes, "content"_a, "folder"_a, "isa"_a, "threads"_a, "numerics"_a,
-        "time_limit"_a, "fuse"_a, "force"_a);
+  m.def("load_file", &load_file, "path"_a, "options"_a);
+  m.def("load_bytes", &load_bytes, "content"_a, "folder"_a, "options"_a);
   m.def("check_file", &check, "path"_a);
   nb::class_<Session>(m, "Session")
       .def("inputs", [](const Session& s) { return infos_to_python(s.inputs()); })
@@ -225,6 +229,10 @@ NB_MODULE(_core, m) {
       .def("parameters", &parameters)
       .def("isa", [](const Session& s) { return std::string(isa_name(s.options().isa)); })
       .def("threads", [](const Session& s) { return s.options().threads; })
+      .def("device",
+           [](const Session& s) {
+             return s.options().backend ? s.options().backend->name() : "cpu";
+           })
       .def("run", &run, "inputs"_a, "outputs"_a)
       .def("profile", &profile, "inputs"_a, "runs"_a)
       .def("describe", &describe, "shapes"_a);

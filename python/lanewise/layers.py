@@ -21,7 +21,9 @@ class LayerTime:
         ms: median time in milliseconds.
         flops: floating-point operations of one run.
         bytes: inputs, weights and outputs, each counted once.
-        refused: (algorithm, reason) of the faster ones that could not be taken.
+        refused: (algorithm, reason) of the faster ones that could not be taken; of a step that
+            runs on the CPU although a device was asked for, (device, reason) first.
+        device: where it runs: "cpu" or for example "cuda:0"; "copy" between the two.
     """
 
     name: str
@@ -33,6 +35,7 @@ class LayerTime:
     flops: float
     bytes: float
     refused: tuple[tuple[str, str], ...] = ()
+    device: str = "cpu"
 
     @property
     def gflops(self) -> float:
@@ -64,12 +67,14 @@ class Plan:
         complete: False when later steps depend on data and are planned while running.
         arena_bytes: memory for inner tensors and scratch, one of it per concurrent run.
         weight_bytes: transformed weights held beside the file's own.
+        device_bytes: as arena_bytes, on the device.
     """
 
     layers: list[LayerTime] = field(default_factory=list)
     complete: bool = True
     arena_bytes: int = 0
     weight_bytes: int = 0
+    device_bytes: int = 0
 
     @property
     def flops(self) -> float:
@@ -89,4 +94,5 @@ def layer_of(raw: dict[str, Any]) -> LayerTime:
         flops=raw["flops"],
         bytes=raw["bytes"],
         refused=tuple(raw["refused"]),
+        device=raw["device"],
     )

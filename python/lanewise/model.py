@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lanewise import _core
+from lanewise import _core, devices
 from lanewise.dtypes import pack
 from lanewise.errors import InputError, ModelError
 from lanewise.layers import LayerTime, Plan, Profile, layer_of
@@ -16,6 +16,7 @@ from lanewise.values import Value, is_container, pack_value, type_name, unpack_v
 __all__ = ["LayerTime", "Model", "Plan", "Profile", "TensorInfo", "load"]
 
 Numerics = Literal["fast", "reproducible", "strict"]
+Precision = Literal["float32", "tf32", "float16", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,11 @@ class Model:
     def threads(self) -> int:
         """The most threads that a run uses."""
         return self._session.threads()
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cpu", or for example "cuda:0"."""
+        return self._session.device()
 
     def __call__(self, *arrays: Value) -> Value:
         """Runs the model on its inputs in order.
@@ -229,7 +235,9 @@ class Model:
         """
         raw = self._session.describe({name: list(shape) for name, shape in shapes.items()})
         layers = [layer_of(layer) for layer in raw["layers"]]
-        return Plan(layers, raw["complete"], raw["arena_bytes"], raw["weight_bytes"])
+        return Plan(
+            layers, raw["complete"], raw["arena_bytes"], raw["weight_bytes"], raw["device_bytes"]
+        )
 
     def explain(
         self, inputs: Mapping[str, Value] | None = None, runs: int = 10, verbose: bool = False
@@ -269,6 +277,8 @@ def load(
     isa: str | None = None,
     numerics: Numerics = "fast",
     time_limit: float | None = None,
+    device: str = "cpu",
+    precision: Precision = "float32",
     _fuse: bool = True,
     _force: str = "",
 ) -> Model:
@@ -286,6 +296,10 @@ def load(
             beyond the order of direct convolution.
         time_limit: seconds that the load, and afterwards each run, may take; by default any.
             Asked for between steps and iterations, it ends a loop that would not.
+        device: "cpu", or "cuda" or "cuda:<number>" for an NVIDIA GPU. Operators that have no form
+            for the GPU run on the CPU; `Model.describe` tells which, and why.
+        precision: what the GPU computes in: "float32", "tf32" (float32 whose products round their
+            factors to 11 bits), "float16" or "bfloat16". Inputs and outputs keep their types.
 
     Returns:
         The model, ready to run.
@@ -296,17 +310,28 @@ def load(
         UnsupportedError: it is valid, and uses something that this build lacks.
         InputError: an option is out of range.
         ResourceError: memory or the time limit does not suffice.
+        DeviceError: the device, or a library that it needs, is not there.
     """
-    options = (isa or "", _threads(threads), numerics, _seconds(time_limit), _fuse, _force)
+    options: dict[str, Any] = {
+        "isa": isa or "",
+        "threads": _threads(threads),
+        "numerics": numerics,
+        "time_limit": _seconds(time_limit),
+        "fuse": _fuse,
+        "force": _force,
+        "device": device,
+        "precision": precision,
+        "libraries": [] if device == "cpu" else devices.library_folders(),
+    }
     if isinstance(model, bytes | bytearray | memoryview):
-        return Model(_core.load_bytes(bytes(model), "", *options))
+        return Model(_core.load_bytes(bytes(model), "", options))
     if isinstance(model, str | os.PathLike):
         path = os.fspath(model)
         if not os.path.exists(path):
             raise FileNotFoundError(f"no such model file: {path}")
         if os.path.isdir(path):
             raise ModelError(f"'{path}' is a folder; give the path of an ONNX file in it")
-        return Model(_core.load_file(path, *options))
+        return Model(_core.load_file(path, options))
     serialize = getattr(model, "SerializeToString", None)
     if serialize is None:
         raise InputError(
@@ -315,7 +340,7 @@ def load(
             "a path, bytes or an onnx.ModelProto",
             type(model).__name__,
         )
-    return Model(_core.load_bytes(serialize(), "", *options))
+    return Model(_core.load_bytes(serialize(), "", options))
 
 
 def _seconds(time_limit: float | None) -> float:

@@ -18,6 +18,7 @@ LEVELS = {
     "graph": 3,
     "onnx": 3,
     "cpu": 4,
+    "cuda": 4,
     "ops": 4,
     "passes": 5,
     "runtime": 6,
@@ -27,6 +28,8 @@ SHARED = "engine/kernels/epilogue.h"
 TAPS = "engine/kernels/taps.h"
 # Folders of one level that may not see each other.
 FORBIDDEN = {("graph", "onnx"), ("cpu", "ops"), ("graph", "kernels"), ("onnx", "kernels")}
+# The runtime knows devices by engine/graph/backend.h alone, and operators know none.
+FORBIDDEN |= {("runtime", "cuda"), ("passes", "cuda"), ("ops", "cuda"), ("cpu", "cuda")}
 MOST_LINES = 400
 
 

@@ -1,7 +1,8 @@
 """Report every problem of a model at once: the file, the graph, the operators, the plan.
 
 The model is also planned for concrete shapes where these are known; --batch and --shape fill in
-open dimensions. Exit status 1 when there is a problem.
+open dimensions. With --device cuda, the steps that stay on the CPU are listed with the reasons.
+Exit status 1 when there is a problem.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     options.add_model(parser)
     options.add_shapes(parser)
+    options.add_device(parser)
 
 
 def command(args: argparse.Namespace) -> int:
@@ -35,6 +37,8 @@ def command(args: argparse.Namespace) -> int:
             output.say(f"  {problem}")
     else:
         output.say(f"{args.model}: ok, {result['note']}")
+        for step in result["on_cpu"]:
+            output.say(f"  on the CPU: {step['op']} '{step['name']}': {step['reason']}")
     return 1 if problems else 0
 
 
@@ -49,23 +53,34 @@ def find_problems(args: argparse.Namespace) -> dict[str, Any]:
         raise FileNotFoundError(f"no such model file: {args.model}")
     problems = list(_core.check_file(str(args.model)))
     note = "not planned"
+    on_cpu: list[dict[str, str]] = []
     if not problems:
         try:
-            note = _plan(args)
+            note, on_cpu = _plan(args)
         except lw.InputError as error:
             if args.batch is not None or args.shape:
                 raise
             note = f"not planned: {error}"
         except lw.LanewiseError as error:
             problems.append(str(error))
-    return {"model": str(args.model), "ok": not problems, "problems": problems, "note": note}
+    result = {"model": str(args.model), "ok": not problems, "problems": problems, "note": note}
+    return {**result, "on_cpu": on_cpu}
 
 
-def _plan(args: argparse.Namespace) -> str:
-    """Plans the model and says for what."""
+def _plan(args: argparse.Namespace) -> tuple[str, list[dict[str, str]]]:
+    """Plans the model; says for what, and which steps the device that was asked for lacks."""
     model = options.load(args)
     shapes = options.shapes(args, model)
     plan = model.describe(shapes)
     texts = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
     part = "" if plan.complete else ", up to where the steps depend on data"
-    return f"planned for {texts or 'no inputs'}{part}"
+    note = f"planned for {texts or 'no inputs'}{part}"
+    if model.device == "cpu":
+        return note, []
+    on_cpu = [layer for layer in plan.layers if layer.device == "cpu"]
+    there = sum(layer.device == model.device for layer in plan.layers)
+    copies = len(plan.layers) - there - len(on_cpu)
+    note += f"; {there} steps on {model.device}, {len(on_cpu)} on the CPU, {copies} copies"
+    return note, [
+        {"name": layer.name, "op": layer.op, "reason": layer.refused[0][1]} for layer in on_cpu
+    ]

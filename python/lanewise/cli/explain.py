@@ -18,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     options.add_model(parser)
     options.add_engine(parser)
+    options.add_device(parser)
     options.add_shapes(parser)
     feeding.add_options(parser)
     parser.add_argument(

@@ -108,6 +108,17 @@ def add_kernels(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Where models run: --device, --precision."""
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:<number> (default: cpu)")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "tf32", "float16", "bfloat16"),
+        default="float32",
+        help="what a GPU computes in (default: float32)",
+    )
+
+
 def add_shapes(parser: argparse.ArgumentParser) -> None:
     """Sizes of open dimensions: --batch, --shape."""
     parser.add_argument(
@@ -132,13 +143,15 @@ def add_shape(parser: argparse.ArgumentParser) -> None:
 
 
 def load(args: argparse.Namespace) -> lw.Model:
-    """The model, loaded with the options of `add_engine` where the command has them."""
+    """The model, loaded with `add_engine`'s and `add_device`'s options where there are any."""
     return lw.load(
         args.model,
         threads=getattr(args, "threads", None),
         isa=getattr(args, "isa", None),
         numerics=getattr(args, "numerics", "fast"),
         time_limit=getattr(args, "time_limit", None),
+        device=getattr(args, "device", "cpu"),
+        precision=getattr(args, "precision", "float32"),
     )
 
 

@@ -28,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     options.add_model(parser)
     options.add_engine(parser)
+    options.add_device(parser)
     parser.add_argument(
         "--input",
         nargs="+",
@@ -78,6 +79,7 @@ def command(args: argparse.Namespace) -> int:
         "model": str(args.model),
         "isa": model.isa,
         "threads": model.threads,
+        "device": model.device,
         "ms": seconds * 1e3,
         "inputs": [_input(name, array, feed.notes[name]) for name, array in feed.arrays.items()],
         "outputs": [
@@ -132,7 +134,8 @@ def _show(report: dict[str, Any]) -> None:
         for note in each["notes"]:
             output.say(f"Input '{each['name']}' {each['dtype']} {each['shape']} from {note}")
     threads = "1 thread" if report["threads"] == 1 else f"{report['threads']} threads"
-    output.say(f"Ran in {report['ms']:.3f} ms (first run, {report['isa']}, {threads})")
+    where = f"{report['isa']}, {threads}" if report["device"] == "cpu" else report["device"]
+    output.say(f"Ran in {report['ms']:.3f} ms (first run, {where})")
     for each in report["outputs"]:
         output.say(f"Output '{each['name']}' {each['dtype']} {each['shape']}{_values(each)}")
         for file in each["files"]:
