@@ -1,6 +1,6 @@
 """Writes the indexes of operators and kernels from the files that the build found.
 
-Usage: make_index.py ops|kernels|tests|benches|cuda_ops|cuda_sources OUTPUT SOURCE...
+Usage: make_index.py ops|kernels|tests|benches|cuda_ops|cuda_sources|emulated OUTPUT SOURCE...
 
 An operator file engine/ops/<family>.cc defines `const OpTable <family>_ops`; files there without
 one hold what several operators share. A kernel file
@@ -12,6 +12,7 @@ test is `void test_<name>(Case&)` in tests/kernels/<name>.cc, and its bench
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -92,6 +93,28 @@ const DeviceSource kSources[] = {{
 }}  // namespace
 const std::span<const DeviceSource> kDeviceSources = kSources;
 }}  // namespace lanewise::cuda
+"""
+
+
+def emulated(sources: list[Path]) -> str:
+    """A device source compiled for the CPU, with its kernels made known by name."""
+    (source,) = sources
+    kernel = r"extern \"C\" __global__ void (?:__launch_bounds__\(\w+\) )?(\w+)\("
+    names = re.findall(kernel, source.read_text(encoding="utf-8"))
+    rows = "\n".join(
+        f'const lanewise::emulation::Registered {name}_known("{name}", '
+        f"lanewise::emulation::bind<{name}>);"
+        for name in names
+    )
+    return f"""// Generated from {source.as_posix()}.
+#include "tests/cuda/emulation.h"
+#include "tests/cuda/emulation/device.h"
+//
+#include "{source.as_posix()}"
+
+namespace {{
+{rows}
+}}  // namespace
 """
 
 
@@ -184,6 +207,7 @@ INDEXES = {
     "benches": benches_index,
     "cuda_ops": cuda_ops_index,
     "cuda_sources": cuda_sources_index,
+    "emulated": emulated,
 }
 
 
