@@ -1,0 +1,1 @@
+"""CUDA without a GPU: the backend on stand-ins of its libraries."""
