@@ -9,17 +9,11 @@
 
 #include "engine/cpu/conv/conv.h"
 #include "engine/cuda/device.h"
+#include "engine/cuda/kernels/conv_shape.cuh"
 #include "engine/cuda/op.h"
 
 namespace lanewise::cuda {
 
-// As in engine/cuda/kernels/conv.cu; depth, height, width.
-struct ConvShape {
-  int batch, channels, outputs, group;
-  int in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
-  int function;
-  float alpha, beta;
-};
 ConvShape conv_shape(const ConvProblem& problem);
 
 class CudnnConvolution {

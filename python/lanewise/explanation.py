@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,10 @@ class Explanation:
     threads: int
 
     def layer(self, layer: LayerTime) -> dict[str, Any]:
-        """One layer's figures: rates in 1e9 per second, `share` of all layers' time in 0..1."""
+        """One layer's figures: rates in 1e9 per second, `share` of all layers' time in 0..1.
+
+        `percent_of_peak` is None for a step that did not run on the CPU.
+        """
         whole = sum(each.ms for each in self.profile.layers)
         return {
             "name": layer.name,
@@ -52,11 +55,22 @@ class Explanation:
             "share": layer.ms / whole if whole > 0 else 0.0,
             "flops": layer.flops,
             "gflops_per_s": layer.gflops,
-            "percent_of_peak": _percent(layer.gflops, self.peak.gflops),
+            "percent_of_peak": self._of_peak(layer.gflops, [layer]),
             "bytes": layer.bytes,
             "gbytes_per_s": _rate(layer.bytes, layer.ms),
+            "device": layer.device,
             "refused": [{"algorithm": name, "reason": why} for name, why in layer.refused],
         }
+
+    def _of_peak(self, rate: float, layers: Sequence[LayerTime]) -> float | None:
+        """Percent of the CPU's peak; None where steps ran elsewhere."""
+        if any(layer.device != "cpu" for layer in layers):
+            return None
+        return _percent(rate, self.peak.gflops)
+
+    @property
+    def _on_cpu(self) -> bool:
+        return all(layer.device == "cpu" for layer in self.profile.layers)
 
     def total(self) -> dict[str, Any]:
         """The figures of a whole run; `ms` is its median, `layers_ms` the sum of the layers'."""
@@ -68,7 +82,7 @@ class Explanation:
             "layers_ms": sum(layer.ms for layer in self.profile.layers),
             "flops": flops,
             "gflops_per_s": _rate(flops, ms),
-            "percent_of_peak": _percent(_rate(flops, ms), self.peak.gflops),
+            "percent_of_peak": self._of_peak(_rate(flops, ms), self.profile.layers),
             "bytes": moved,
             "gbytes_per_s": _rate(moved, ms),
             "weight_bytes": self.profile.weight_bytes,
@@ -103,19 +117,22 @@ class Explanation:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in ("layer", "operator", "algorithm", "output"):
+        devices = () if self._on_cpu else ("device",)
+        for heading in ("layer", "operator", "algorithm", *devices, "output"):
             table.add_column(heading)
         for heading in ("ms", "share", "GFLOP/s", "% peak", "MB", "GB/s"):
             table.add_column(heading, justify="right", no_wrap=True)
         for layer in self.profile.layers:
             op = layer.op.removeprefix("lanewise:")
-            cells = map(_cell, (layer.name, op, layer.algorithm, layer.shape))
+            device = () if self._on_cpu else (layer.device,)
+            cells = map(_cell, (layer.name, op, layer.algorithm, *device, layer.shape))
             table.add_row(*cells, *_figures(self.layer(layer)))
         total = self.total()
         share = total["layers_ms"] / total["ms"] if total["ms"] > 0 else 0.0
         count = len(self.profile.layers)
         name = f"whole run ({count} layer{'' if count == 1 else 's'})"
-        table.add_row(_cell(name), "", "", "", *_figures({**total, "share": share}), style="bold")
+        blank = [""] * (3 + len(devices))
+        table.add_row(_cell(name), *blank, *_figures({**total, "share": share}), style="bold")
         return table
 
     def _machine(self) -> Text:
@@ -188,7 +205,7 @@ def _figures(row: Mapping[str, Any]) -> tuple[str, ...]:
         f"{row['ms']:.4f}",
         f"{row['share']:.1%}",
         f"{row['gflops_per_s']:.1f}" if counted else "",
-        f"{row['percent_of_peak']:.1f}" if counted else "",
+        f"{row['percent_of_peak']:.1f}" if counted and row["percent_of_peak"] is not None else "",
         f"{row['bytes'] / 1e6:.3f}",
         f"{row['gbytes_per_s']:.1f}",
     )

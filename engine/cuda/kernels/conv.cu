@@ -1,14 +1,9 @@
 // Convolution of channels-last activations without a library: depthwise ones, and those that cuDNN
 // does not take. Weights lie [filter][taps...][channel of the group].
 #include "activation.cuh"
+#include "conv_shape.cuh"
 
-// engine/cuda/conv.h has the same.
-struct ConvShape {
-  int batch, channels, outputs, group;
-  int in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
-  int function;
-  float alpha, beta;
-};
+using lanewise::cuda::ConvShape;
 
 // One thread per output, channels fastest: neighbours read neighbouring channels.
 extern "C" __global__ void conv_f32(const float* x, const float* w, const float* bias,
