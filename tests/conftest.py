@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+import lanewise
+from lanewise import devices
+from tests.built import build_target
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds seeds, and the lengths of tests that sanitisers make slow."""
@@ -35,3 +39,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="S",
         help="seed of the first random graph, to replay or to go on from (default: 0)",
     )
+    parser.addoption(
+        "--device",
+        choices=("cpu", "cuda", "standin"),
+        default="cpu",
+        help="where models are loaded that say nothing else; standin: tests/cuda's (default: cpu)",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _default_device(request: pytest.FixtureRequest) -> None:
+    """Makes --device the default of `lanewise.load`."""
+    device = request.config.getoption("--device")
+    if device == "cpu":
+        return
+    if device == "standin":
+        folder = str(build_target("cuda_standin") / "tests" / "cuda" / "lib")
+        devices.library_folders = lambda: [folder]
+    lanewise.load.__kwdefaults__["device"] = "cuda"
