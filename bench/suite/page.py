@@ -95,7 +95,13 @@ def _gpu_sentence(document: Document) -> str:
         )
     asked = [device for device in about["devices"] if device != "cpu"]
     why = [line for line in document.remarks if asked and line.startswith(asked[0])]
-    reason = f" ({why[0]})" if why else " (the run did not ask for one)" if not asked else ""
+    reason = (
+        f" ({_first_line(why[0])})"
+        if why
+        else " (the run did not ask for one)"
+        if not asked
+        else ""
+    )
     return (
         f"**No GPU took part in this run**{reason}. The page therefore says nothing about one: no "
         "GPU column, no crossing point, no verdict. The same command on a machine with a GPU "
@@ -333,8 +339,16 @@ def _pictures(plots: Sequence[str]) -> str:
 
 def _missing(document: Document) -> str:
     notes = [f"{each.model}: {note}" for each in document.models for note in each.notes]
-    lines = [f"- {line}" for line in [*report.remarks(document), *report.sharing(document), *notes]]
+    lines = [
+        f"- {_first_line(line)}"
+        for line in [*report.remarks(document), *report.sharing(document), *notes]
+    ]
     return "\n".join(["## Left out, and other remarks", "", *lines]) if lines else ""
+
+
+def _first_line(text: str) -> str:
+    """What a message says; its further lines name folders of the machine."""
+    return text.splitlines()[0].rstrip(":")
 
 
 def _percent(row: Row) -> str:

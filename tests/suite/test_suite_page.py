@@ -51,7 +51,7 @@ def run(
         "engines": {"lanewise": {"version": "1", "settings": "defaults"}},
         "cpu_peak_gflops": {"1": 200.0},
     }
-    remarks = [] if gpu else ["cuda is left out: libcuda.so.1 was not found"]
+    remarks = [] if gpu else ["cuda is left out: libcuda.so.1 was not found:\n  in /some/folder"]
     return Document(context, models, remarks=remarks)
 
 
@@ -64,7 +64,7 @@ def cells(page: str, start: str) -> list[str]:
 def test_a_run_without_a_gpu_claims_nothing_about_one() -> None:
     page = render(run(gpu=False), ["a.png", "b.png"])
     assert "**No GPU took part in this run** (cuda is left out: libcuda.so.1 was not found)" in page
-    assert "    python -m bench.suite --made-up" in page
+    assert "    python -m bench.suite --made-up" in page and "/some/folder" not in page
     assert "2026-01-02, a CPU, 1 thread, batches 1, 16; 4 runs of each in 2 rounds" in page
     assert "200 GFLOP/s measured with 1 thread" in page and "Nothing was measured." in page
     assert "verdict, network by network" not in page and "this GPU" not in page
