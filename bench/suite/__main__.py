@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             document = Document.from_dict(json.loads(args.source.read_text(encoding="utf-8")))
         else:
             document = measure(args)
-            document.context["command"] = shlex.join(["python", "-m", "bench.suite", *given])
+            document.context["command"] = described(given)
             document.context["note"] = args.note
     except (LanewiseError, OSError, KeyError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -88,6 +88,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in [*report.remarks(document), *write(document, args.out, args.json)]:
         print(line, file=sys.stderr)
     return INTERRUPTED if document.interrupted else int(bool(document.failures))
+
+
+def described(given: Sequence[str]) -> str:
+    """The command line without what says where files go, and without the note, which is shown."""
+    words: list[str] = []
+    arguments = iter(given)
+    for word in arguments:
+        name, has_value, _ = word.partition("=")
+        if name not in ("--out", "--json", "--cache", "--note"):
+            words.append(word)
+        elif not has_value:
+            next(arguments, None)
+    return shlex.join(["python", "-m", "bench.suite", *words])
 
 
 def measure(args: argparse.Namespace) -> Document:

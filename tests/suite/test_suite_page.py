@@ -128,6 +128,11 @@ def test_shares_of_the_anchors() -> None:
     assert all(anchor.share(1e9) is None for anchor in ANCHORS if anchor.network == "alexnet")
 
 
+def test_the_command_line_is_shown_without_folders() -> None:
+    given = ["lenet5", "--out", "/x", "--json=/y", "--note", "some words", "--batch", "1,2"]
+    assert command.described(given) == "python -m bench.suite lenet5 --batch 1,2"
+
+
 def test_the_command_measures_and_writes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
