@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -116,10 +115,6 @@ def _load_lanewise(file: Path, feed: Feed, setup: Setup) -> Loaded:
     lanewise = importlib.import_module("lanewise")
     options: dict[str, Any] = {"threads": setup.threads, **dict(setup.options)}
     if setup.on_gpu:
-        if "device" not in inspect.signature(lanewise.load).parameters:
-            raise lanewise.DeviceError(
-                f"device '{setup.device}': this build of Lanewise runs on the CPU only"
-            )
         options.update(device=setup.device, precision=setup.precision)
     model = lanewise.load(file, **options)
 

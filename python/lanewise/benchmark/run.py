@@ -196,12 +196,17 @@ def _context(
     plan: Plan, cases: Sequence[Case], gpu: nvml.Gpu | str | None, gpu_start_ms: float | None
 ) -> dict[str, Any]:
     """What a reader needs to judge the figures: machine, versions and settings."""
-    known = isinstance(gpu, nvml.Gpu) and gpu_start_ms is not None
+    if gpu_start_ms is None:
+        device = None
+    elif isinstance(gpu, nvml.Gpu):
+        device = f"{gpu.name}, driver {gpu.driver}"
+    else:
+        device = f"a GPU without a name ({gpu or 'NVML was not asked'})"
     engines = {case.engine.name: case.engine for case in cases}
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "cpu": cpu_name(),
-        "gpu": f"{gpu.name}, driver {gpu.driver}" if isinstance(gpu, nvml.Gpu) and known else None,
+        "gpu": device,
         "gpu_start_ms": gpu_start_ms,
         "devices": list(plan.devices),
         "data": plan.data,

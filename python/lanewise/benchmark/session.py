@@ -278,11 +278,27 @@ def _time(report: ModelReport, batch: _Batch, model: Model, settings: Settings, 
         _measure_peaks(batch, settings.peaks)
     shapes = {name: list(array.shape) for name, array in batch.feed.items()}
     flops = model.describe(shapes).flops
+    _note_steps_on_the_cpu(report, batch, shapes)
     for case, ready in batch.ready.items():
         if case.label in turns.by_call:
             resident = turns.by_call.get(case.label + RESIDENT, [])
             taken = turns.by_call[case.label]
             report.rows.append(_row(case, ready, batch, taken, resident, shapes, flops, settings))
+
+
+def _note_steps_on_the_cpu(
+    report: ModelReport, batch: _Batch, shapes: dict[str, list[int]]
+) -> None:
+    """Says how much of a model a GPU left to the CPU."""
+    for case, ready in batch.ready.items():
+        if case.ours and case.setup.on_gpu:
+            layers = ready.loaded.model.describe(shapes).layers
+            left = sum(layer.device == "cpu" for layer in layers)
+            note = (
+                f"{case.label}: {left} of {len(layers)} steps run on the CPU, which has them alone"
+            )
+            if left and note not in report.notes:
+                report.notes.append(note)
 
 
 def _measure_peaks(batch: _Batch, peaks: Peaks | None) -> None:
