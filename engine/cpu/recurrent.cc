@@ -15,7 +15,7 @@
 namespace lanewise {
 namespace {
 
-constexpr std::int64_t kBlockElements = 1 << 16;    // gate sums projected at once: stay in L2
+constexpr std::int64_t kBlockElements = 1 << 19;    // gate sums projected at once, for which W is read once
 constexpr std::int64_t kParallelProduct = 1 << 17;  // multiply-adds that are worth a fork
 constexpr double kParallelLayer = 1 << 18;
 constexpr std::int64_t kRowTile = 4;  // from here on, one product per step beats one per sequence
