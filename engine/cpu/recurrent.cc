@@ -15,7 +15,8 @@
 namespace lanewise {
 namespace {
 
-constexpr std::int64_t kBlockElements = 1 << 19;    // gate sums projected at once, for which W is read once
+// Gate sums that are projected at once, for which W is read once.
+constexpr std::int64_t kBlockElements = 1 << 19;
 constexpr std::int64_t kParallelProduct = 1 << 17;  // multiply-adds that are worth a fork
 constexpr double kParallelLayer = 1 << 18;
 constexpr std::int64_t kRowTile = 4;  // from here on, one product per step beats one per sequence

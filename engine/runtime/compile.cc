@@ -192,7 +192,8 @@ bool Compiler::on_device(ValueId id) const {
 void Compiler::lower_node(Node& node, PlacedNode* placed) {
   const std::vector<ValueInfo> inputs = infos(node.inputs), outputs = infos(node.outputs);
   PlanWeights cache(weights_, lasting_);
-  const LowerOptions lowering{options_.isa, options_.threads, options_.numerics, options_.force};
+  const LowerOptions lowering{options_.isa, options_.threads, options_.numerics,
+                              forced(options_, node)};
   LowerContext context(node, inputs, outputs, lowering, cache, compile_);
   BoundStep bound;
   if (placed != nullptr && placed->on_device) {

@@ -29,6 +29,11 @@ Precision parse_precision(const std::string& text) {
 
 }  // namespace
 
+std::string_view forced(const Options& options, const Node& node) {
+  const auto chosen = options.choices.find(node.name);
+  return chosen == options.choices.end() ? options.force : chosen->second;
+}
+
 Options make_options(const std::string& isa, int threads, const std::string& numerics) {
   if (threads < 0 || threads > kMaxThreads) {
     throw InputError("threads: expected 1 to " + std::to_string(kMaxThreads) +

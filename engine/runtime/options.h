@@ -1,8 +1,10 @@
 // What a caller chooses when loading a model.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/cpu.h"
@@ -17,8 +19,13 @@ struct Options {
   double time_limit = 0;  // seconds that a load or a run may take; 0 for any
   bool fuse = true;       // graph rewrites; false keeps each node as the file has it (tests)
   std::string force;      // algorithm that every operator which has it must take (tests)
+  // Algorithms that single nodes take where they can, by the node's name.
+  std::map<std::string, std::string, std::less<>> choices;
   std::shared_ptr<Backend> backend;  // where steps run that it has a form of; null for the CPU
 };
+
+// The algorithm that a node must take, "" for free choice.
+std::string_view forced(const Options& options, const Node& node);
 
 // Options from their textual form: "" or "auto" for the widest ISA, 0 threads for the default,
 // numerics "fast", "reproducible" or "strict". Throws InputError naming the option.

@@ -116,7 +116,8 @@ class Divider {
     for (ValueId id : node.inputs) inputs.push_back(device_info(id));
     for (ValueId id : node.outputs) outputs.push_back(device_info(id));
     PlanWeights cache(weights_, lasting_);
-    const LowerOptions lowering{options_.isa, options_.threads, options_.numerics, options_.force};
+    const LowerOptions lowering{options_.isa, options_.threads, options_.numerics,
+                                forced(options_, node)};
     const LowerContext context(node, inputs, outputs, lowering, cache, compile_);
     Backend::Lowered lowered = options_.backend->lower(context);
     if (auto* reason = std::get_if<std::string>(&lowered))

@@ -28,6 +28,8 @@ Options options_from_python(const nb::dict& given) {
   options.time_limit = nb::cast<double>(given["time_limit"]);
   options.fuse = nb::cast<bool>(given["fuse"]);
   options.force = text("force");
+  for (const auto& [name, algorithm] : nb::cast<nb::dict>(given["choices"]))
+    options.choices[nb::cast<std::string>(name)] = nb::cast<std::string>(algorithm);
   const std::string device = text("device"), precision = text("precision");
   const auto libraries = nb::cast<std::vector<std::string>>(given["libraries"]);
   const nb::gil_scoped_release release;

@@ -21,7 +21,8 @@ from lanewise.errors import (
     UnsupportedError,
 )
 from lanewise.image_decoder import register as _register_image_decoder
-from lanewise.model import LayerTime, Model, Plan, Profile, TensorInfo, load
+from lanewise.loading import load
+from lanewise.model import LayerTime, Model, Plan, Profile, TensorInfo
 
 __all__ = [
     "DeviceError",

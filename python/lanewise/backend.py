@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 from onnx.backend.base import Backend, BackendRep
 
-from lanewise.model import Model, load
+from lanewise.loading import load
+from lanewise.model import Model
 from lanewise.values import Value
 
 __all__ = ["LanewiseBackend", "LanewiseRep", "prepare", "run_model", "run_node", "supports_device"]

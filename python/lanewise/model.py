@@ -1,22 +1,18 @@
-"""Loading and running a model."""
+"""A loaded model and running it."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from lanewise import _core, devices
+from lanewise import _core
 from lanewise.dtypes import pack
-from lanewise.errors import InputError, ModelError
+from lanewise.errors import InputError
 from lanewise.layers import LayerTime, Plan, Profile, layer_of
 from lanewise.values import Value, is_container, pack_value, type_name, unpack_value
 
-__all__ = ["LayerTime", "Model", "Plan", "Profile", "TensorInfo", "load"]
-
-Numerics = Literal["fast", "reproducible", "strict"]
-Precision = Literal["float32", "tf32", "float16", "bfloat16"]
+__all__ = ["LayerTime", "Model", "Plan", "Profile", "TensorInfo"]
 
 
 @dataclass(frozen=True)
@@ -268,109 +264,3 @@ class Model:
         from lanewise import explanation  # brings in rich, which running a model does not need
 
         return explanation.explain(self, inputs, runs).text(verbose)
-
-
-def load(
-    model: str | os.PathLike[str] | bytes | bytearray | memoryview | Any,
-    *,
-    threads: int | None = None,
-    isa: str | None = None,
-    numerics: Numerics = "fast",
-    time_limit: float | None = None,
-    device: str = "cpu",
-    precision: Precision = "float32",
-    _fuse: bool = True,
-    _force: str = "",
-) -> Model:
-    """Loads a trained model.
-
-    Args:
-        model: path of an ONNX file, its bytes, or an ``onnx.ModelProto``. External data is found
-            beside the file, and only there.
-        threads: the most threads a run may use; by default the physical cores that this process
-            may use (affinity and cgroup quota heeded).
-        isa: instruction set to use ("baseline", "avx2", "avx512", "avx512_vnni", "amx");
-            by default the widest.
-        numerics: "fast" (default) may reassociate sums within a stated bound; "reproducible" also
-            gives the same bits for a sample alone or in any batch; "strict" never reassociates
-            beyond the order of direct convolution.
-        time_limit: seconds that the load, and afterwards each run, may take; by default any.
-            Asked for between steps and iterations, it ends a loop that would not.
-        device: "cpu", or "cuda" or "cuda:<number>" for an NVIDIA GPU. Operators that have no form
-            for the GPU run on the CPU; `Model.describe` tells which, and why.
-        precision: what the GPU computes in: "float32", "tf32" (float32 whose products round their
-            factors to 11 bits), "float16" or "bfloat16". Inputs and outputs keep their types.
-
-    Returns:
-        The model, ready to run.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ModelError: the file is not a valid model.
-        UnsupportedError: it is valid, and uses something that this build lacks.
-        InputError: an option is out of range.
-        ResourceError: memory or the time limit does not suffice.
-        DeviceError: the device, or a library that it needs, is not there.
-    """
-    options: dict[str, Any] = {
-        "isa": isa or "",
-        "threads": _threads(threads),
-        "numerics": numerics,
-        "time_limit": _seconds(time_limit),
-        "fuse": _fuse,
-        "force": _force,
-        "device": device,
-        "precision": precision,
-        "libraries": [] if device == "cpu" else devices.library_folders(),
-    }
-    if isinstance(model, bytes | bytearray | memoryview):
-        return Model(_core.load_bytes(bytes(model), "", options))
-    if isinstance(model, str | os.PathLike):
-        path = os.fspath(model)
-        if not os.path.exists(path):
-            raise FileNotFoundError(f"no such model file: {path}")
-        if os.path.isdir(path):
-            raise ModelError(f"'{path}' is a folder; give the path of an ONNX file in it")
-        return Model(_core.load_file(path, options))
-    serialize = getattr(model, "SerializeToString", None)
-    if serialize is None:
-        raise InputError(
-            f"model: expected a path, bytes or an onnx.ModelProto, got {type(model).__name__}",
-            "model",
-            "a path, bytes or an onnx.ModelProto",
-            type(model).__name__,
-        )
-    return Model(_core.load_bytes(serialize(), "", options))
-
-
-def _seconds(time_limit: float | None) -> float:
-    """The option as the core takes it, 0 for no limit."""
-    if time_limit is None:
-        return 0.0
-    if (
-        isinstance(time_limit, bool)
-        or not isinstance(time_limit, int | float)
-        or not time_limit > 0
-    ):
-        raise InputError(
-            f"time_limit: expected a positive number of seconds, got {time_limit!r}; "
-            "leave it out for no limit",
-            "time_limit",
-            "a positive number",
-            repr(time_limit),
-        )
-    return float(time_limit)
-
-
-def _threads(threads: int | None) -> int:
-    """The option as the core takes it, 0 for the default."""
-    if threads is None:
-        return 0
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise InputError(
-            f"threads: expected a positive int, got {threads!r}; leave it out for the default",
-            "threads",
-            "a positive int",
-            repr(threads),
-        )
-    return threads

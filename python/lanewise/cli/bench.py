@@ -141,7 +141,12 @@ def _threads(text: str) -> int:
 
 def plan_of(args: argparse.Namespace, data: str) -> Plan:
     """What the options of `add_plan` ask for."""
-    given = {"isa": args.isa, "numerics": args.numerics, "time_limit": args.time_limit}
+    given = {
+        "isa": args.isa,
+        "numerics": args.numerics,
+        "time_limit": args.time_limit,
+        "tune": args.tune,
+    }
     rounds = args.rounds if args.runs is None else min(args.rounds, args.runs)
     return Plan(
         devices=args.device,

@@ -106,6 +106,11 @@ def add_kernels(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="give up a load or a run that takes longer, as a loop without end does",
     )
+    parser.add_argument(
+        "--tune",
+        action="store_true",
+        help="choose algorithms by time, once for a model and processor, and keep the choices",
+    )
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -152,6 +157,7 @@ def load(args: argparse.Namespace) -> lw.Model:
         time_limit=getattr(args, "time_limit", None),
         device=getattr(args, "device", "cpu"),
         precision=getattr(args, "precision", "float32"),
+        tune=getattr(args, "tune", False),
     )
 
 
