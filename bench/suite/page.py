@@ -68,8 +68,8 @@ def _opening(document: Document) -> str:
         "",
         "It compares outputs first, lets CPU and GPU (and, with `--against`, other engines) take "
         "turns on the same inputs, and says from which batch and request rate on the GPU pays. "
-        "GPU times include the copies there and back; beside them stand times of data that stays "
-        "on the GPU, and start-up times. This page is what one run over the published networks "
+        "GPU times include the copies there and back; beside them stand times without the copies, "
+        "and start-up times. This page is what one run over the published networks "
         "found; it is written by that run, not by hand:",
         "",
         f"    {about['command']}",

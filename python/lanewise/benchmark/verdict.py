@@ -60,7 +60,7 @@ class Verdict:
     Attributes:
         precision: on the GPU.
         crossing: by latency at the same batch, copies included; None where the GPU never wins.
-        resident: the same for data that stays on the GPU; None too where that was not measured.
+        resident: the same without the copies; None too where that was not measured.
         cheaper: by cost at the same batch; None too without prices.
         cpu: the row with the CPU's best throughput.
         gpu: the row with the GPU's.
@@ -244,7 +244,7 @@ def words(verdict: Verdict, prices: Prices) -> list[str]:
     lines = [
         f"{gpu.device} in {verdict.precision} is {_from(verdict.crossing, 'faster')}"
         + (
-            f"; with data that stays on it {_from(verdict.resident, 'faster')}"
+            f"; copies aside it is {_from(verdict.resident, 'faster')}"
             if gpu.resident_ms is not None
             else ""
         ),
