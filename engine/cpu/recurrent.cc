@@ -7,9 +7,11 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <type_traits>
 
 #include "engine/base/error.h"
 #include "engine/base/parallel.h"
+#include "engine/cpu/recurrent_projection.h"
 #include "engine/cpu/recurrent_weights.h"
 
 namespace lanewise {
@@ -32,7 +34,8 @@ class Recurrent {
         kernels_(rows_for(c.isa(), T{})),
         columns_(spec.gate_columns()),
         late_(spec.late_columns()),
-        weights_(c, spec, kernels_.panel) {
+        projection_(c, spec),
+        weights_(c, spec, kernels_.panel, !projection_.active()) {
     const double work = static_cast<double>(spec_.steps * spec_.batch) *
                         static_cast<double>(columns_) *
                         static_cast<double>(spec_.input + spec_.hidden);
@@ -86,6 +89,8 @@ class Recurrent {
     T* h = nullptr;           // [rows][hidden], as the next two
     T* c = nullptr;
     T* reset = nullptr;
+    const float** inputs = nullptr;   // a pointer for each row of the block, where it is projected
+    std::byte* projecting = nullptr;  // so; and its scratch memory
 
     std::int64_t rows() const { return end - begin; }
   };
@@ -106,10 +111,16 @@ class Recurrent {
     state_size_ = part_rows_ * spec_.hidden;
     take(3 * state_size_);
     states_offset_ = states_at - thread_at_;
+    inputs_offset_ = scratch_elements_ - thread_at_;
+    if (projection_.active())
+      take(checked_multiply(block_, 2 * part_rows_));  // a pointer takes two floats
     thread_size_ = scratch_elements_ - thread_at_;
     const std::int64_t concurrent = std::min<std::int64_t>(threads_, parts_ * spec_.directions);
     scratch_elements_ =
         thread_at_ + checked_multiply(thread_size_, std::max<std::int64_t>(1, concurrent));
+    projecting_at_ = scratch_elements_;
+    take(checked_multiply(static_cast<std::int64_t>(projection_.scratch_bytes() / sizeof(T)),
+                          threads_));
     checked_multiply(scratch_elements_, sizeof(T));
   }
 
@@ -150,6 +161,9 @@ class Recurrent {
     t.h = t.sums + states_offset_;
     t.c = t.h + state_size_;
     t.reset = t.c + state_size_;
+    t.inputs = reinterpret_cast<const float**>(t.sums + inputs_offset_);
+    t.projecting = reinterpret_cast<std::byte*>(scratch + projecting_at_) +
+                   projection_.scratch_bytes() * static_cast<std::size_t>(thread);
   }
 
   std::int64_t length(const Task& t, std::int64_t b) const {
@@ -158,18 +172,6 @@ class Recurrent {
   bool backwards(const Task& t) const { return spec_.reverse || t.direction == 1; }
   std::int64_t time(const Task& t, std::int64_t b, std::int64_t step) const {
     return backwards(t) ? length(t, b) - 1 - step : step;
-  }
-  // Offsets in elements of X, of Y and of a state tensor.
-  std::int64_t x_at(std::int64_t time, std::int64_t b) const {
-    return (spec_.batch_first ? b * spec_.steps + time : time * spec_.batch + b) * spec_.input;
-  }
-  std::int64_t y_at(std::int64_t time, int d, std::int64_t b) const {
-    const std::int64_t row = spec_.batch_first ? (b * spec_.steps + time) * spec_.directions + d
-                                               : (time * spec_.directions + d) * spec_.batch + b;
-    return row * spec_.hidden;
-  }
-  std::int64_t state_at(int d, std::int64_t b) const {
-    return (spec_.batch_first ? b * spec_.directions + d : d * spec_.batch + b) * spec_.hidden;
   }
 
   void run_task(Task& t) const {
@@ -193,12 +195,31 @@ class Recurrent {
     if (!has_input_[input]) {
       std::fill_n(to, spec_.hidden, T{});
     } else {
-      std::copy_n(t.run->template in<T>(input) + state_at(t.direction, b), spec_.hidden, to);
+      std::copy_n(t.run->template in<T>(input) + spec_.state_at(t.direction, b), spec_.hidden, to);
+    }
+  }
+
+  // As project(), in one product. A sequence that has ended stays at its last step: what comes of
+  // it is not read.
+  void project_at_once(const Task& t, std::int64_t first, std::int64_t last) const {
+    const float* x = t.run->template in<float>(0);
+    const float** to = t.inputs;
+    for (std::int64_t step = first; step < last; ++step) {
+      for (std::int64_t b = t.begin; b < t.end; ++b) {
+        const std::int64_t end = std::max<std::int64_t>(1, length(t, b));
+        const std::int64_t at = std::min(step, end - 1);
+        *to++ = x + spec_.x_at(backwards(t) ? end - 1 - at : at, b);
+      }
+    }
+    if constexpr (std::is_same_v<T, float>) {
+      projection_.run(t.direction, t.inputs, to - t.inputs, t.bias, t.sums, t.threads,
+                      t.projecting);
     }
   }
 
   // sums = bias + X W^T for the steps [first, last) of the task's sequences.
   void project(const Task& t, std::int64_t first, std::int64_t last) const {
+    if (projection_.active()) return project_at_once(t, first, last);
     kernels::RowProduct<T> p;
     p.columns = columns_;
     p.depth = spec_.input;
@@ -207,21 +228,21 @@ class Recurrent {
     const T* x = t.run->template in<T>(0);
     if (!has_input_[4] && t.rows() >= kRowTile) {
       p.rows = t.rows();
-      p.a_stride = x_at(0, 1);
+      p.a_stride = spec_.x_at(0, 1);
       p.out_stride = columns_;
       for (std::int64_t step = first; step < last; ++step) {
-        p.a = x + x_at(time(t, t.begin, step), t.begin);
+        p.a = x + spec_.x_at(time(t, t.begin, step), t.begin);
         p.out = t.sums + (step - first) * t.rows() * columns_;
         product(p, t.threads);
       }
       return;
     }
-    p.a_stride = backwards(t) ? -x_at(1, 0) : x_at(1, 0);
+    p.a_stride = backwards(t) ? -spec_.x_at(1, 0) : spec_.x_at(1, 0);
     p.out_stride = t.rows() * columns_;
     for (std::int64_t b = t.begin; b < t.end; ++b) {
       p.rows = std::min(last, length(t, b)) - first;
       if (p.rows <= 0) continue;
-      p.a = x + x_at(time(t, b, first), b);
+      p.a = x + spec_.x_at(time(t, b, first), b);
       p.out = t.sums + (b - t.begin) * columns_;
       product(p, t.threads);
     }
@@ -321,7 +342,7 @@ class Recurrent {
   void write_step(const Task& t, std::int64_t b, std::int64_t step) const {
     if (!t.run->has_out(0)) return;
     std::copy_n(t.h + (b - t.begin) * spec_.hidden, spec_.hidden,
-                t.run->template out<T>(0) + y_at(time(t, b, step), t.direction, b));
+                t.run->template out<T>(0) + spec_.y_at(time(t, b, step), t.direction, b));
   }
 
   // Zeros after the end of each sequence, and the last states; those of an empty sequence are zero.
@@ -330,12 +351,12 @@ class Recurrent {
       const std::int64_t n = length(t, b);
       if (t.run->has_out(0)) {
         for (std::int64_t i = n; i < spec_.steps; ++i) {
-          std::fill_n(t.run->template out<T>(0) + y_at(i, t.direction, b), spec_.hidden, T{});
+          std::fill_n(t.run->template out<T>(0) + spec_.y_at(i, t.direction, b), spec_.hidden, T{});
         }
       }
       for (int output = 1; output <= 2; ++output) {
         if (!t.run->has_out(output)) continue;
-        T* to = t.run->template out<T>(output) + state_at(t.direction, b);
+        T* to = t.run->template out<T>(output) + spec_.state_at(t.direction, b);
         const T* from = (output == 1 ? t.h : t.c) + (b - t.begin) * spec_.hidden;
         n == 0 ? std::fill_n(to, spec_.hidden, T{}) : std::copy_n(from, spec_.hidden, to);
       }
@@ -346,12 +367,14 @@ class Recurrent {
   const kernels::RecurrentRows<T>& kernels_;
   std::int64_t columns_ = 0;  // gates * hidden
   std::int64_t late_ = 0;     // of them, those whose state product comes second
+  InputProjection projection_;
   RecurrentWeights<T> weights_;
   int threads_ = 1;
   std::int64_t parts_ = 1, part_rows_ = 0, block_ = 1;
   bool has_input_[8] = {};
   std::int64_t bias_at_ = 0, weights_at_ = 0;
   std::int64_t thread_at_ = 0, thread_size_ = 0, states_offset_ = 0, state_size_ = 0;
+  std::int64_t inputs_offset_ = 0, projecting_at_ = 0;
   std::int64_t scratch_elements_ = 0;
 };
 

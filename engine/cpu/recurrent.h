@@ -27,6 +27,19 @@ struct RecurrentSpec {
   std::int64_t gate_columns() const { return checked_multiply(gates(), hidden); }
   // Of them, those whose product with the state comes second: GRU's hidden gate.
   std::int64_t late_columns() const { return cell == Cell::kGru ? hidden : 0; }
+
+  // Offsets in elements of X, of Y and of a state tensor.
+  std::int64_t x_at(std::int64_t time, std::int64_t b) const {
+    return (batch_first ? b * steps + time : time * batch + b) * input;
+  }
+  std::int64_t y_at(std::int64_t time, int direction, std::int64_t b) const {
+    const std::int64_t row = batch_first ? (b * steps + time) * directions + direction
+                                         : (time * directions + direction) * batch + b;
+    return row * hidden;
+  }
+  std::int64_t state_at(int direction, std::int64_t b) const {
+    return (batch_first ? b * directions + direction : direction * batch + b) * hidden;
+  }
 };
 
 // The step that runs `spec` on the node's inputs, which are all float32 or all float64.

@@ -23,21 +23,22 @@ class RecurrentWeights {
     const T* r = nullptr;  // r_size() elements for each direction
   };
 
-  RecurrentWeights(LowerContext& c, const RecurrentSpec& spec, int panel)
+  // Without W where that is packed otherwise.
+  RecurrentWeights(LowerContext& c, const RecurrentSpec& spec, int panel, bool with_w)
       : directions_(spec.directions),
         columns_(spec.gate_columns()),
         late_(spec.late_columns()),
         input_(spec.input),
         hidden_(spec.hidden),
         panel_(panel) {
-    w_size_ = packed_columns(columns_, input_, panel);
+    w_size_ = with_w ? packed_columns(columns_, input_, panel) : 0;
     r_size_ =
         packed_columns(columns_ - late_, hidden_, panel) + packed_columns(late_, hidden_, panel);
     const std::string form = std::string(dtype_name(kDTypeOf<T>)) + ", panels of " +
                              std::to_string(panel) + ", " + std::to_string(late_) +
                              " columns late, " +
                              Shape{directions_, columns_, input_, hidden_}.str();
-    if (const Tensor* w = c.content(1)) {
+    if (const Tensor* w = with_w ? c.content(1) : nullptr) {
       w_ = c.cache().get(*w, "recurrent W " + form, bytes(w_size_),
                          [&](std::byte* p) { pack_w(w->as<T>(), reinterpret_cast<T*>(p)); });
     }
@@ -56,7 +57,7 @@ class RecurrentWeights {
   // The weights for one run, packed now if they are inputs.
   Packed ready(const RunContext& run, T* scratch) const {
     Packed result = {reinterpret_cast<const T*>(w_.get()), reinterpret_cast<const T*>(r_.get())};
-    if (w_ == nullptr) {
+    if (w_ == nullptr && w_size_ > 0) {
       pack_w(run.in<T>(1), scratch);
       result.w = scratch;
       scratch += directions_ * w_size_;

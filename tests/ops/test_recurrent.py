@@ -98,6 +98,18 @@ def test_sizes(op: str, batch: int, hidden: int) -> None:
 
 
 @pytest.mark.parametrize("op", GATES)
+@pytest.mark.parametrize("layout", [0, 1])
+@pytest.mark.parametrize("lengths", [False, True])
+def test_many_steps_are_projected_at_once(op: str, layout: int, lengths: bool) -> None:
+    optional = ["B", "initial_h", "initial_c", *(["sequence_lens"] if lengths else [])]
+    case = make_case(
+        op, steps=37, batch=3, inputs=70, hidden=33, optional=optional, direction="bidirectional"
+    )
+    for isa in _core.isas():
+        check(case, layout=layout, isa=isa, threads=2)
+
+
+@pytest.mark.parametrize("op", GATES)
 @pytest.mark.parametrize(
     "optional", [[], ["B"], ["initial_h"], ["initial_c", "P"], ["sequence_lens"]]
 )
