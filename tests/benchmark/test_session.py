@@ -112,12 +112,12 @@ def test_the_bound_is_that_of_the_precision(precision: str, wrong: float, agrees
 
 
 def test_a_gpu_is_timed_with_and_without_copies() -> None:
-    engine = simulated_lanewise(seconds=0.005)
+    engine = simulated_lanewise(seconds=0.1)
     cases = [Case(engine, Setup(1)), Case(engine, Setup(None, "cuda", "tf32"))]
     cpu, gpu = measure_model(subject(), cases, [1], QUICK).rows
     assert cpu.resident_ms is None and cpu.threads == 1
     assert gpu.threads is None and gpu.isa is None
-    assert gpu.resident_ms is not None and gpu.resident_ms < 5.0 < gpu.ms["p50"]
+    assert gpu.resident_ms is not None and gpu.resident_ms < 100.0 < gpu.ms["p50"]
 
 
 def test_copies_that_cannot_be_left_out_are_taken_off() -> None:

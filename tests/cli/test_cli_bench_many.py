@@ -21,7 +21,8 @@ QUICK = ("--runs", 2, "--warmup", 0)
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Nvml:
     """A simulated GPU, and a library that describes one."""
     library = Nvml()
-    monkeypatch.setitem(ENGINES, "lanewise", simulated_lanewise(seconds=0.002))
+    # Long beside what a busy machine adds to the CPU's runs.
+    monkeypatch.setitem(ENGINES, "lanewise", simulated_lanewise(seconds=0.1))
     monkeypatch.setattr("lanewise.benchmark.nvml.ctypes.CDLL", lambda name: library)
     return library
 
@@ -60,13 +61,13 @@ def test_a_gpu_beside_the_cpu(capsys: pytest.CaptureFixture[str], gpu: Nvml) -> 
         ("cuda", "float16"),
     ]
     slow = model["rows"][1]
-    assert slow["ms"]["p50"] > 2.0 > slow["resident_ms"]
+    assert slow["ms"]["p50"] > 100.0 > slow["resident_ms"]
     assert slow["joules_per_sample"]["gpu"] > 0
     assert slow["percent_of_peak"] == pytest.approx(100 * slow["gflops_per_s"] / 66_908, rel=1e-3)
     assert [verdict["precision"] for verdict in model["verdicts"]] == ["float32", "float16"]
     assert model["verdicts"][0]["crossing"] is None  # it sleeps longer than the CPU works
     assert found["context"]["gpu"] == "NVIDIA H100, driver 580.1"
-    assert found["context"]["gpu_start_ms"] > 2.0
+    assert found["context"]["gpu_start_ms"] > 100.0
     text = call(capsys, "bench", DIGITS, *QUICK, *options).out
     for part in ("p50 without copies", "J/sample gpu", "cuda in float16 is", "Start of the GPU"):
         assert part in text

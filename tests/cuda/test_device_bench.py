@@ -35,7 +35,7 @@ def test_a_model_on_both_devices(
         on_gpu = row["device"] == "cuda"
         assert (row["resident_ms"] is not None) == on_gpu
         if on_gpu:
-            assert 0 < row["resident_ms"] < row["ms"]["p50"]
+            assert 0 <= row["resident_ms"] < row["ms"]["p50"]
     assert [verdict["precision"] for verdict in model["verdicts"]] == ["float32"]
     assert found["context"]["gpu_start_ms"] > 0 and found["context"]["gpu"]
     assert standin.read("graph_launches") > 0
