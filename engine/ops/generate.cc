@@ -103,6 +103,10 @@ std::int64_t range_count(const InferContext& c, T start, T limit, T delta) {
   }
 }
 
+// What 16-bit floats are computed in.
+constexpr std::int64_t kStashFloat = static_cast<std::int64_t>(DType::kFloat32);
+constexpr std::int64_t kStashDouble = static_cast<std::int64_t>(DType::kFloat64);
+
 void infer_range(InferContext& c) {
   c.expect_dtype(0, {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16,
                      DType::kInt16, DType::kInt32, DType::kInt64});
@@ -114,6 +118,11 @@ void infer_range(InferContext& c) {
     }
     c.need(i);
   }
+  const std::int64_t stash = c.attr_int("stash_type");
+  if (stash != kStashFloat && stash != kStashDouble) {
+    c.fail("attribute 'stash_type' is " + std::to_string(stash) +
+           ", expected 1 (float32) or 11 (float64)");
+  }
   visit_scalar(c.dtype(0), [&](auto type) {
     using T = typename decltype(type)::type;
     count = range_count(c, *c.need(0).as<T>(), *c.need(1).as<T>(), *c.need(2).as<T>());
@@ -124,7 +133,8 @@ void infer_range(InferContext& c) {
 Step lower_range(LowerContext& c) {
   Step step;
   step.algorithm = "range";
-  step.run = [dtype = c.dtype(0), count = c.out_shape(0)[0]](const RunContext& run) {
+  step.run = [dtype = c.dtype(0), count = c.out_shape(0)[0],
+              wide = c.attr_int("stash_type") == kStashDouble](const RunContext& run) {
     visit_scalar(dtype, [&](auto type) {
       using T = typename decltype(type)::type;
       const T start = *run.in<T>(0), delta = *run.in<T>(2);
@@ -135,9 +145,17 @@ Step lower_range(LowerContext& c) {
           out[i] = static_cast<T>(value);
         }
       } else {
-        using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
-        for (std::int64_t i = 0; i < count; ++i) {
-          out[i] = T(static_cast<Wide>(start) + static_cast<Wide>(i) * static_cast<Wide>(delta));
+        const auto fill = [&]<class Wide>(std::type_identity<Wide>) {
+          const Wide first = static_cast<Wide>(start), by = static_cast<Wide>(delta);
+          for (std::int64_t i = 0; i < count; ++i)
+            out[i] = T(static_cast<float>(first + static_cast<Wide>(i) * by));
+        };
+        if constexpr (std::is_same_v<T, double>) {
+          for (std::int64_t i = 0; i < count; ++i) out[i] = start + static_cast<double>(i) * delta;
+        } else if (sizeof(T) == 2 && wide) {
+          fill(std::type_identity<double>{});
+        } else {
+          fill(std::type_identity<float>{});
         }
       }
     });
@@ -194,6 +212,12 @@ constexpr AttrDef kEyeLikeAttrs[] = {
      .type = AttrType::kInt,
      .doc = "diagonal of the ones; above the main one if positive"}};
 
+constexpr AttrDef kRangeAttrs[] = {{.name = "stash_type",
+                                    .type = AttrType::kInt,
+                                    .doc = "type that 16-bit floats are computed in: float32 (1) "
+                                           "or float64 (11)",
+                                    .int_default = kStashFloat}};
+
 constexpr OpDef kOps[] = {
     {.name = "Shape",
      .doc = "The dimensions of its input.",
@@ -221,6 +245,7 @@ constexpr OpDef kOps[] = {
      .doc = "start, start + delta, ... up to and without limit.",
      .min_inputs = 3,
      .max_inputs = 3,
+     .attributes = kRangeAttrs,
      .infer = infer_range,
      .lower = lower_range,
      .any_float = true},

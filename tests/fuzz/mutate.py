@@ -62,7 +62,8 @@ def mutate_attribute(attribute: onnx.AttributeProto, rng: random.Random) -> None
 def mutate_tensor(tensor: onnx.TensorProto, rng: random.Random) -> None:
     """Other indices, dimensions in another order, another element type."""
     kind = rng.randrange(4)
-    if kind < 2 and tensor.data_type == onnx.TensorProto.INT64 and len(tensor.raw_data) % 8 == 0:
+    whole = tensor.raw_data and len(tensor.raw_data) % 8 == 0
+    if kind < 2 and tensor.data_type == onnx.TensorProto.INT64 and whole:
         values = np.frombuffer(tensor.raw_data, np.int64).copy()
         values[rng.randrange(values.size)] = rng.choice(NUMBERS)
         tensor.raw_data = values.tobytes()

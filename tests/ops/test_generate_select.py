@@ -174,3 +174,15 @@ def test_a_shape_feeds_a_reshape() -> None:
     for n in (1, 4):
         x = np.random.default_rng(n).normal(size=(n, 2, 3)).astype(np.float32)
         np.testing.assert_array_equal(session(x), x.reshape(n, 6))
+
+
+@pytest.mark.parametrize("stash", [1, 11])
+def test_ranges_of_half_precision(stash: int) -> None:
+    """Each element is computed in the stash type and rounded once."""
+    start, limit, delta = (np.array(v, np.float16) for v in (2000.0, 2100.0, 0.3))
+    got = run("Range", [start, limit, delta], stash_type=stash)
+    wide = np.float32 if stash == 1 else np.float64
+    exact = wide(2000) + np.arange(len(got)).astype(wide) * wide(delta)
+    np.testing.assert_array_equal(got, exact.astype(np.float16))
+    assert len(got) == int(np.ceil(100 / float(delta)))
+    fails("Range", [start, limit, delta], "'stash_type' is 6", stash_type=6)
