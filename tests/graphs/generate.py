@@ -28,7 +28,7 @@ INTEGERS = [
 BOOL = np.dtype(np.bool_)
 STRING = np.dtype(object)
 LARGEST = 1e4  # of values that go into further nodes
-OPSET = 21
+OPSET = onnx.defs.onnx_opset_version()
 
 
 @dataclass
@@ -68,6 +68,8 @@ class Choice:
     attributes: dict[str, Any] = field(default_factory=dict)
     outputs: int = 1
     exact: bool = False  # the node rounds nothing
+    #: In place of one node, several: they read the inputs as x, y and z, and make r.
+    chain: Sequence[onnx.NodeProto] = ()
 
 
 class Builder:
@@ -121,9 +123,14 @@ class Builder:
     def add_input(self) -> None:
         """Another input of a random type and shape."""
         dtype = self.pick([*FLOATS, FLOATS[0], FLOATS[0], FLOATS[0], *INTEGERS, BOOL, STRING])
-        value = Value(f"x{len(self.inputs)}", self.draw(self.shape(), dtype), True)
+        self.bring(self.draw(self.shape(), dtype))
+
+    def bring(self, array: Array) -> Value:
+        """Another input, of that value."""
+        value = Value(f"x{len(self.inputs)}", np.asarray(array), True)
         self.inputs.append(value)
         self.values.append(value)
+        return value
 
     def choose(self, wanted: Any) -> Value | None:
         """A value for which `wanted` holds, recent ones more often; None when there is none."""
@@ -162,11 +169,16 @@ class Builder:
                 feeds[name] = np.asarray(operand)
         number = len(self.nodes)
         outputs = [f"v{number}_{i}" for i in range(choice.outputs)]
-        node = helper.make_node(
-            choice.op, names, outputs, name=f"{choice.op}{number}", **choice.attributes
-        )
+        if choice.chain:
+            nodes = linked(choice.chain, dict(zip("xyz", names, strict=False)), outputs[0])
+        else:
+            nodes = [
+                helper.make_node(
+                    choice.op, names, outputs, name=f"{choice.op}{number}", **choice.attributes
+                )
+            ]
         try:
-            results = evaluate(node, feeds)
+            results = evaluate(nodes, outputs, feeds)
         except Exception:  # the reference has limits of its own
             return False
         if not all(tame(result) for result in results):
@@ -174,7 +186,7 @@ class Builder:
         # NumPy's sums of scalars are wider than what ONNX says.
         if choice.op.startswith("Reduce") and results[0].dtype != choice.inputs[0].dtype:
             return False
-        self.nodes.append(node)
+        self.nodes += nodes
         self.constants += constants
         for name, result in zip(outputs, results, strict=True):
             is_exact = exact or result.dtype.kind in "biuO"
@@ -204,14 +216,44 @@ def element_type(dtype: np.dtype[Any]) -> int:
     return int(helper.np_dtype_to_tensor_dtype(dtype))
 
 
-def evaluate(node: onnx.NodeProto, feeds: dict[str, Array]) -> list[Array]:
-    """The node's results in onnx.reference."""
+def linked(
+    chain: Sequence[onnx.NodeProto], operands: dict[str, str], result: str
+) -> list[onnx.NodeProto]:
+    """The nodes of a chain, over the names of its operands and with names of their own."""
+
+    def rename(name: str) -> str:
+        return operands.get(name, result if name == "r" else f"{result}/{name}" if name else "")
+
+    def place(node: onnx.NodeProto, local: frozenset[str]) -> None:
+        for names in (node.input, node.output):
+            names[:] = [name if name in local else rename(name) for name in names]
+        for attribute in node.attribute:
+            body = attribute.g
+            own = {info.name for info in (*body.input, *body.output)}
+            inside = local | own | {name for inner in body.node for name in inner.output}
+            for inner in body.node:
+                place(inner, frozenset(inside))
+
+    nodes = []
+    for given in chain:
+        node = onnx.NodeProto()
+        node.CopyFrom(given)
+        place(node, frozenset())
+        node.name = f"{node.op_type} of {result}"
+        nodes.append(node)
+    return nodes
+
+
+def evaluate(
+    nodes: Sequence[onnx.NodeProto], outputs: Sequence[str], feeds: dict[str, Array]
+) -> list[Array]:
+    """The nodes' results in onnx.reference."""
     inputs = [
         helper.make_tensor_value_info(name, element_type(array.dtype), array.shape)
         for name, array in feeds.items()
     ]
-    empty = [helper.make_empty_tensor_value_info(name) for name in node.output]
-    graph = helper.make_graph([node], "g", inputs, empty)
+    empty = [helper.make_empty_tensor_value_info(name) for name in outputs]
+    graph = helper.make_graph(nodes, "g", inputs, empty)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

@@ -97,7 +97,7 @@ def hardmax(b: Builder) -> Choice | None:
 
 
 def norms(b: Builder) -> Choice | None:
-    x = b.choose(lambda v: v.dtype in FLOATS[:2] and v.rank == 4 and min(v.shape) > 0)
+    x = b.choose(lambda v: v.exact and v.dtype in FLOATS[:2] and v.rank == 4 and min(v.shape) > 0)
     if x is None:
         return None
     # With p = 1 the reference sums without magnitudes.

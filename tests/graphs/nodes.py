@@ -10,6 +10,7 @@ from tests.graphs.generate import BOOL, FLOATS, INTEGERS, Builder, Choice
 from tests.graphs.more_nodes import MORE
 from tests.graphs.moving import MOVING
 from tests.graphs.operands import Maker, anything, ints, is_float, is_number, is_wide
+from tests.graphs.rare import RARE
 
 # fmt: off
 SMOOTH = [
@@ -239,5 +240,5 @@ def quantize(b: Builder) -> Choice | None:
 MAKERS: tuple[Maker, ...] = (
     smooth, smooth, jumps, signs, logic, bits, binary, binary, quotient, variadic, compare, where,
     reduction, reduction, extremes, cumulate, matmul, gemm, normal, conv, conv, pool, channels,
-    quantize, *MOVING, *MORE,
+    quantize, *MOVING, *MORE, *RARE,
 )  # fmt: skip
