@@ -20,25 +20,6 @@ constexpr std::int64_t kTransposeRows = 64, kTransposeColumns = 512;
 
 std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-// Drops dimensions of size one, orders the others by output stride and merges neighbours that are
-// one run in both arrays.
-std::vector<CopyDim> merged(std::vector<CopyDim> dims) {
-  std::erase_if(dims, [](const CopyDim& d) { return d.size == 1; });
-  std::stable_sort(dims.begin(), dims.end(), [](const CopyDim& a, const CopyDim& b) {
-    return std::llabs(a.out_stride) > std::llabs(b.out_stride);
-  });
-  std::vector<CopyDim> result;
-  for (const CopyDim& d : dims) {
-    if (!result.empty() && result.back().in_stride == d.in_stride * d.size &&
-        result.back().out_stride == d.out_stride * d.size) {
-      result.back() = {result.back().size * d.size, d.in_stride, d.out_stride};
-    } else {
-      result.push_back(d);
-    }
-  }
-  return result;
-}
-
 // When the innermost run is a few elements of 2 to 16 bytes in all, makes it one element.
 std::int64_t widen(std::vector<CopyDim>& dims, std::int64_t bytes) {
   if (dims.empty() || dims.back().in_stride != 1 || dims.back().out_stride != 1) return bytes;
@@ -57,6 +38,23 @@ std::int64_t widen(std::vector<CopyDim>& dims, std::int64_t bytes) {
 }
 
 }  // namespace
+
+std::vector<CopyDim> merged_box(std::vector<CopyDim> dims) {
+  std::erase_if(dims, [](const CopyDim& d) { return d.size == 1; });
+  std::stable_sort(dims.begin(), dims.end(), [](const CopyDim& a, const CopyDim& b) {
+    return std::llabs(a.out_stride) > std::llabs(b.out_stride);
+  });
+  std::vector<CopyDim> result;
+  for (const CopyDim& d : dims) {
+    if (!result.empty() && result.back().in_stride == d.in_stride * d.size &&
+        result.back().out_stride == d.out_stride * d.size) {
+      result.back() = {result.back().size * d.size, d.in_stride, d.out_stride};
+    } else {
+      result.push_back(d);
+    }
+  }
+  return result;
+}
 
 std::vector<std::int64_t> layout_strides(const Shape& shape, Layout layout) {
   const std::vector<std::int64_t> in_memory = physical(shape, layout).strides();
@@ -89,7 +87,7 @@ StridedCopy::StridedCopy(std::vector<CopyDim> dims, DType dtype, Isa isa) {
   for (const CopyDim& d : dims) {
     if (d.size == 0) return;
   }
-  choose_inner(merged(std::move(dims)), dtype, isa);
+  choose_inner(merged_box(std::move(dims)), dtype, isa);
 }
 
 void StridedCopy::choose_inner(std::vector<CopyDim> dims, DType dtype, Isa isa) {

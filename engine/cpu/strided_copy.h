@@ -26,6 +26,10 @@ struct CopyDim {
 std::vector<CopyDim> box(const Shape& shape, const std::vector<std::int64_t>& in_strides,
                          const std::vector<std::int64_t>& out_strides);
 
+// The same box with the fewest dimensions: those of size one dropped, the others ordered by output
+// stride, outermost first, and neighbours merged that are one run in both arrays.
+std::vector<CopyDim> merged_box(std::vector<CopyDim> dims);
+
 class StridedCopy {
  public:
   // No two elements of the box may have the same place in the output.

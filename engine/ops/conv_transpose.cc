@@ -36,6 +36,8 @@ void resolve_axis(const OpContext& c, const std::string& mode, std::int64_t want
   w.pad_end[i] = total - w.pad_begin[i];
 }
 
+}  // namespace
+
 Window transposed_window(const OpContext& c) {
   Window w;
   w.kernel = weight_kernel(c);
@@ -63,6 +65,8 @@ Window transposed_window(const OpContext& c) {
   }
   return w;
 }
+
+namespace {
 
 void infer_conv_transpose(InferContext& c) {
   c.expect_dtype(0, {DType::kFloat32, DType::kFloat64});

@@ -1,5 +1,7 @@
 // DepthToSpace and SpaceToDepth: blocks of channels to and from blocks of pixels
 // (Shi et al. 2016, sub-pixel convolution).
+#include "engine/ops/depth_to_space.h"
+
 #include <memory>
 #include <string>
 #include <utility>
@@ -21,6 +23,8 @@ std::int64_t block_size(const OpContext& c) {
   return block;
 }
 
+}  // namespace
+
 bool columns_first(const OpContext& c) {
   const std::string_view mode = c.attr_string("mode");
   if (mode != "DCR" && mode != "CRD" && !mode.empty()) {
@@ -28,6 +32,8 @@ bool columns_first(const OpContext& c) {
   }
   return mode == "CRD";
 }
+
+namespace {
 
 void infer_depth_to_space(InferContext& c) {
   const std::int64_t block = block_size(c);
@@ -53,12 +59,7 @@ void infer_space_to_depth(InferContext& c) {
                Shape{in[0], checked_multiply(in[1], block * block), in[2] / block, in[3] / block});
 }
 
-// The box of [n, block row, block column, channel, row, column] between a tensor with channels in
-// blocks (`deep`) and one with pixels in blocks (`wide`), with the strides of both.
-struct BlockStrides {
-  std::vector<std::int64_t> deep, wide;
-  Shape shape;
-};
+}  // namespace
 
 BlockStrides block_strides(const Shape& deep, Layout deep_layout, const Shape& wide,
                            Layout wide_layout, std::int64_t block, bool crd) {
@@ -75,6 +76,8 @@ BlockStrides block_strides(const Shape& deep, Layout deep_layout, const Shape& w
   result.wide = {w[0], w[2], w[3], w[1], block * w[2], block * w[3]};
   return result;
 }
+
+namespace {
 
 Step copy_step(LowerContext& c, const Shape& shape, const std::vector<std::int64_t>& in,
                const std::vector<std::int64_t>& out) {

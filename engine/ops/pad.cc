@@ -1,5 +1,7 @@
 // Pad: the tables that say, for each mode and for negative pads, from which input index along its
 // axis an output element comes. The copying is IndexedCopy's.
+#include "engine/ops/pad.h"
+
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -120,19 +122,27 @@ std::vector<std::int64_t> source_indices(std::int64_t size, std::int64_t begin, 
   return indices;
 }
 
+}  // namespace
+
+std::vector<std::vector<std::int64_t>> pad_sources(const OpContext& c) {
+  const Pads pads = resolve_pads(c);
+  std::vector<std::vector<std::int64_t>> sources;
+  for (int i = 0; i < c.shape(0).rank(); ++i) {
+    const auto axis = static_cast<std::size_t>(i);
+    sources.push_back(source_indices(c.shape(0)[i], pads.begin[axis], pads.end[axis], pad_mode(c)));
+  }
+  return sources;
+}
+
+namespace {
+
 Step lower_pad(LowerContext& c) {
   Step step;
   step.algorithm = "pad";
   step.run = [](const RunContext&) {};
   const Shape& in = c.shape(0);
   if (c.out_shape(0).elements() == 0) return step;
-  const Pads pads = resolve_pads(c);
-  std::vector<std::vector<std::int64_t>> sources;
-  for (int i = 0; i < in.rank(); ++i) {
-    const auto axis = static_cast<std::size_t>(i);
-    sources.push_back(source_indices(in[i], pads.begin[axis], pads.end[axis], pad_mode(c)));
-  }
-  IndexedCopy copy(in, c.layout(0), c.out_layout(0), sources, c.dtype(0));
+  IndexedCopy copy(in, c.layout(0), c.out_layout(0), pad_sources(c), c.dtype(0));
   Tensor zero = Tensor::allocate(c.dtype(0), Shape{});
   visit_element(c.dtype(0), [&](auto type) {
     using T = typename decltype(type)::type;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/graph/op.h"
+#include "engine/ops/recurrent.h"
 
 namespace lanewise {
 namespace {
@@ -107,7 +108,9 @@ void check_inputs(const OpContext& c, const RecurrentSpec& spec) {
   expect_shape(c, 7, Shape{d, 3 * spec.hidden}, "directions, 3 x hidden");
 }
 
-RecurrentSpec read_spec(const OpContext& c) {
+}  // namespace
+
+RecurrentSpec recurrent_spec(const OpContext& c) {
   RecurrentSpec spec;
   spec.cell = cell_of(c);
   c.expect_dtype(0, {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16});
@@ -142,8 +145,10 @@ RecurrentSpec read_spec(const OpContext& c) {
   return spec;
 }
 
+namespace {
+
 void infer_recurrent(InferContext& c) {
-  const RecurrentSpec s = read_spec(c);
+  const RecurrentSpec s = recurrent_spec(c);
   const std::int64_t d = s.directions;
   c.set_output(
       0, c.dtype(0),
@@ -153,7 +158,7 @@ void infer_recurrent(InferContext& c) {
   c.set_output(2, c.dtype(0), state);
 }
 
-Step lower(LowerContext& c) { return lower_recurrent(c, read_spec(c)); }
+Step lower(LowerContext& c) { return lower_recurrent(c, recurrent_spec(c)); }
 
 double flops(const OpContext& c, std::span<const ValueInfo>) {
   const Shape& x = c.shape(0);

@@ -8,15 +8,19 @@
 
 #include "engine/graph/layout.h"
 #include "engine/ops/eltwise.h"
+#include "engine/ops/reduce.h"
 
 namespace lanewise {
 namespace {
 
 enum class Kind { kSum, kMean, kMax, kMin, kProd, kL1, kL2, kLogSum, kLogSumExp, kSumSquare };
 
-// Which dimensions of input 0 are reduced; input 1, an optional constant, names them.
-std::vector<bool> reduced_flags(const OpContext& c, const std::vector<std::int64_t>& axes) {
+}  // namespace
+
+std::vector<bool> reduced_dimensions(const OpContext& c) {
   const int rank = c.shape(0).rank();
+  std::vector<std::int64_t> axes;
+  if (c.has_input(1)) axes = c.content(1)->int_values();
   const bool all = axes.empty() && c.attr_int("noop_with_empty_axes") == 0;
   std::vector<bool> flags(static_cast<std::size_t>(rank), all);
   for (std::int64_t axis : axes) {
@@ -29,6 +33,8 @@ std::vector<bool> reduced_flags(const OpContext& c, const std::vector<std::int64
   return flags;
 }
 
+namespace {
+
 // Only extremes take integers of 8 and 16 bits, as in ONNX: sums would overflow at once.
 template <unsigned types>
 void infer_reduce(InferContext& c) {
@@ -37,8 +43,8 @@ void infer_reduce(InferContext& c) {
     c.fail("input 0 must have at least 32 bits per integer, found " +
            std::string(dtype_name(c.dtype(0))) + "; cast it to int32 before this node");
   }
-  const std::vector<bool> reduced =
-      reduced_flags(c, c.has_input(1) ? c.need_ints(1) : std::vector<std::int64_t>{});
+  if (c.has_input(1)) c.need(1);
+  const std::vector<bool> reduced = reduced_dimensions(c);
   const bool keep = c.attr_int("keepdims") != 0;
   Shape out;
   for (int i = 0; i < c.shape(0).rank(); ++i) {
@@ -76,8 +82,7 @@ struct ReduceLoop {
 ReduceLoop reduce_loop(const LowerContext& c) {
   const Shape& in = c.shape(0);
   const int rank = in.rank();
-  const std::vector<bool> reduced =
-      reduced_flags(c, c.has_input(1) ? c.content(1)->int_values() : std::vector<std::int64_t>{});
+  const std::vector<bool> reduced = reduced_dimensions(c);
   const bool keep = c.attr_int("keepdims") != 0;
   const std::vector<std::int64_t> in_strides = physical(in, c.layout(0)).strides();
   const std::vector<std::int64_t> out_strides = physical(c.out_shape(0), c.out_layout(0)).strides();

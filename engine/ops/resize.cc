@@ -1,5 +1,7 @@
 // Resize: attributes and sizes resolved while planning, then an indexed copy (nearest) or a
 // separable interpolation (linear, cubic). Upsample arrives here, rewritten by the importer.
+#include "engine/ops/resize.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -52,6 +54,8 @@ constexpr Choice<Rounding> kRoundings[] = {{"round_prefer_floor", Rounding::kPre
                                            {"floor", Rounding::kFloor},
                                            {"ceil", Rounding::kCeil}};
 
+}  // namespace
+
 ResampleOptions resample_options(const OpContext& c) {
   ResampleOptions options;
   options.coordinates = choose(c, "coordinate_transformation_mode", kCoordinates);
@@ -62,6 +66,8 @@ ResampleOptions resample_options(const OpContext& c) {
   options.antialias = c.attr_int("antialias") != 0;
   return options;
 }
+
+namespace {
 
 std::vector<int> resized_axes(const OpContext& c, int rank) {
   std::vector<int> axes;
@@ -134,8 +140,9 @@ void resize_by_sizes(const OpContext& c, const std::vector<int>& axes,
   }
 }
 
-// Every axis of input 0. Needs the contents of inputs 1 (for tf_crop_and_resize), 2 and 3.
-std::vector<ResampleAxis> resolve_axes(const OpContext& c) {
+}  // namespace
+
+std::vector<ResampleAxis> resampled_axes(const OpContext& c) {
   const Shape& in = c.shape(0);
   const std::vector<int> axes = resized_axes(c, in.rank());
   std::vector<ResampleAxis> all;
@@ -157,6 +164,12 @@ std::vector<ResampleAxis> resolve_axes(const OpContext& c) {
   return all;
 }
 
+bool is_resized(const ResampleAxis& axis) {
+  return axis.scale != 1.0 || axis.in != axis.out || axis.roi_begin != 0.0 || axis.roi_end != 1.0;
+}
+
+namespace {
+
 void infer_resize(InferContext& c) {
   const ResampleOptions options = resample_options(c);
   if (options.interpolation == Interpolation::kNearest) {
@@ -169,16 +182,12 @@ void infer_resize(InferContext& c) {
   if (c.has_input(2)) c.need(2);
   if (c.has_input(3)) c.need(3);
   Shape out;
-  for (const ResampleAxis& axis : resolve_axes(c)) {
+  for (const ResampleAxis& axis : resampled_axes(c)) {
     if (axis.in == 0 && axis.out > 0) c.fail("cannot enlarge the empty input " + c.shape(0).str());
     out.push_back(axis.out);
   }
   static_cast<void>(out.elements());
   c.set_output(0, c.dtype(0), out);
-}
-
-bool is_resized(const ResampleAxis& axis) {
-  return axis.scale != 1.0 || axis.in != axis.out || axis.roi_begin != 0.0 || axis.roi_end != 1.0;
 }
 
 Step lower_nearest(LowerContext& c, const std::vector<ResampleAxis>& axes,
@@ -265,7 +274,7 @@ Step lower_interpolation(LowerContext& c, const std::vector<ResampleAxis>& axes,
 
 Step lower_resize(LowerContext& c) {
   const ResampleOptions options = resample_options(c);
-  const std::vector<ResampleAxis> axes = resolve_axes(c);
+  const std::vector<ResampleAxis> axes = resampled_axes(c);
   const bool same = std::none_of(axes.begin(), axes.end(), is_resized);
   if (options.interpolation == Interpolation::kNearest || same || c.out_shape(0).elements() == 0) {
     return lower_nearest(c, axes, options);

@@ -1,4 +1,6 @@
 // Slice and CenterCropPad: regular boxes of a tensor.
+#include "engine/ops/slice.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
@@ -12,12 +14,6 @@
 
 namespace lanewise {
 namespace {
-
-// Element `start + i * step` along each dimension, `out` of them.
-struct Slices {
-  std::vector<std::int64_t> start, step;
-  Shape out;
-};
 
 // NumPy's rule for start:end:step over a dimension of `size`, with the count of elements.
 void slice_axis(std::int64_t size, std::int64_t start, std::int64_t end, std::int64_t step,
@@ -36,7 +32,8 @@ void slice_axis(std::int64_t size, std::int64_t start, std::int64_t end, std::in
   slices.out[axis] = span <= 0 ? 0 : (span - 1) / std::llabs(step) + 1;
 }
 
-// Needs the contents of inputs 1 to 4.
+}  // namespace
+
 Slices resolve_slices(const OpContext& c) {
   const Shape& in = c.shape(0);
   Slices slices{std::vector<std::int64_t>(static_cast<std::size_t>(in.rank()), 0),
@@ -69,6 +66,8 @@ Slices resolve_slices(const OpContext& c) {
   }
   return slices;
 }
+
+namespace {
 
 void infer_slice(InferContext& c) {
   for (int i = 1; i < c.num_inputs(); ++i) {

@@ -1,5 +1,7 @@
 // Softmax, LogSoftmax and Hardmax along an axis, or, as before opset 13, over all dimensions from
 // an axis on (attribute flatten_2d, which only the importer sets).
+#include "engine/ops/softmax.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -9,11 +11,6 @@
 
 namespace lanewise {
 namespace {
-
-// `outer` blocks of n elements by `inner` groups side by side; a softmax is taken over the n.
-struct Groups {
-  std::int64_t outer = 1, n = 1, inner = 1;
-};
 
 // Before opset 13 the axis may equal the rank.
 int axis_of(const OpContext& c) {
@@ -28,7 +25,9 @@ void infer_softmax(InferContext& c) {
   infer_same(c);
 }
 
-Groups groups_of(const LowerContext& c) {
+}  // namespace
+
+SoftmaxGroups softmax_groups(const LowerContext& c) {
   const Shape& shape = c.shape(0);
   const int rank = shape.rank();
   if (rank == 0) return {};
@@ -47,6 +46,8 @@ Groups groups_of(const LowerContext& c) {
   }
   return {memory.elements(0, place), memory[place], memory.elements(place + 1, rank)};
 }
+
+namespace {
 
 template <bool logarithm>
 void softmax_group(const double* x, double* y, std::int64_t n, std::int64_t stride) {
@@ -76,7 +77,7 @@ void hardmax_group(const T* x, T* y, std::int64_t n, std::int64_t stride) {
 }
 
 template <class T>
-Step each_group(const Groups& g, void (*f)(const T*, T*, std::int64_t, std::int64_t)) {
+Step each_group(const SoftmaxGroups& g, void (*f)(const T*, T*, std::int64_t, std::int64_t)) {
   Step step;
   step.run = [g, f](const RunContext& run) {
     const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, g.n));
@@ -92,7 +93,7 @@ Step each_group(const Groups& g, void (*f)(const T*, T*, std::int64_t, std::int6
 
 template <bool logarithm>
 Step lower_softmax(LowerContext& c) {
-  const Groups g = groups_of(c);
+  const SoftmaxGroups g = softmax_groups(c);
   if (c.dtype(0) != DType::kFloat32) return each_group<double>(g, softmax_group<logarithm>);
   const kernels::Softmax& row = kernels::softmax(c.isa());
   const kernels::SoftmaxRun kernel = logarithm ? row.log_softmax : row.softmax;
@@ -111,7 +112,7 @@ Step lower_softmax(LowerContext& c) {
 }
 
 Step lower_hardmax(LowerContext& c) {
-  const Groups g = groups_of(c);
+  const SoftmaxGroups g = softmax_groups(c);
   if (c.dtype(0) == DType::kFloat32) return each_group<float>(g, hardmax_group<float>);
   return each_group<double>(g, hardmax_group<double>);
 }

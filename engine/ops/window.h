@@ -33,6 +33,9 @@ struct Window {
 // length, values outside their range and windows larger than the padded input.
 Window resolve_window(const OpContext& c, std::vector<std::int64_t> kernel, bool ceil_mode = false);
 
+// The same for a transposed convolution: `out` is larger than the input, and pads are cut from it.
+Window transposed_window(const OpContext& c);
+
 // The kernel of a pooling operator: the attribute `kernel_shape`, which must have one entry per
 // spatial axis of input 0.
 std::vector<std::int64_t> pool_kernel(const OpContext& c);
