@@ -102,7 +102,8 @@ class Divider {
       if (id == kNoValue) continue;
       const Value& value = graph_.value(id);
       if (value.dtype == DType::kString || is_container(value.dtype)) return "it reads no tensors";
-      if (value.shape.elements() == 0) return "one of its inputs is empty";
+      if (value.shape.elements() == 0 && value.constant == nullptr)
+        return "one of its inputs is empty";
       fed = fed || on_device(id);
     }
     return small && !fed ? "small integers stay on the host" : "";
@@ -123,6 +124,10 @@ class Divider {
     if (auto* reason = std::get_if<std::string>(&lowered))
       return {false, std::nullopt, std::move(*reason)};
     cache.forget_packed(graph_, node);
+    // There is no memory of no bytes on a device; the lowering has seen that they are empty.
+    for (ValueId& id : node.inputs) {
+      if (id != kNoValue && graph_.value(id).shape.elements() == 0) id = kNoValue;
+    }
     return {true, std::move(std::get<Step>(lowered)), {}};
   }
 

@@ -104,7 +104,7 @@ def test_x86_intrinsics_stay_in_simd_and_kernels() -> None:
 
 
 def code_files() -> list[Path]:
-    found = list(sources())
+    found = [*sources(), *(ENGINE / "cuda" / "kernels").iterdir()]
     for folder in ("python", "tools", "bench", "tests", "cmake"):
         for pattern in ("*.py", "*.cc", "*.h"):
             found += (ROOT / folder).rglob(pattern)

@@ -7,11 +7,14 @@
 #include <cstdint>
 #include <cstring>
 
+#pragma GCC diagnostic ignored "-Wunknown-pragmas"  // unroll
+
 #define LANEWISE_EMULATION 1
 #define __global__
 #define __device__
 #define __host__
 #define __forceinline__ inline
+#define __noinline__
 #define __restrict__
 // Blocks of one thread of the process run one after the other.
 #define __shared__ static thread_local
