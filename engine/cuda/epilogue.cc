@@ -13,6 +13,8 @@ constexpr unsigned kThreads = 256;
 const char* float_suffix(const CudaLowerContext& c, DType dtype) {
   switch (dtype) {
     case DType::kFloat32: return "f32";
+    case DType::kFloat16: return "f16";
+    case DType::kBFloat16: return "bf16";
     default:
       c.refuse("the device computes in floats of at most 32 bits, not in " +
                std::string(dtype_name(dtype)));
