@@ -16,14 +16,26 @@ inline constexpr AttrDef kActivationAttrs[] = {
      .doc = "its alpha; of Clip, the minimum"},
     {.name = "activation_beta", .type = AttrType::kFloat, .doc = "its beta; of Clip, the maximum"}};
 
+// What an activation leaves of a quantised result: it is between two bytes.
+inline constexpr AttrDef kByteClampAttrs[] = {
+    {.name = "low", .type = AttrType::kInt, .doc = "least byte of the result", .int_default = -128},
+    {.name = "high", .type = AttrType::kInt, .doc = "largest byte", .int_default = 255}};
+
+template <std::size_t n, std::size_t more>
+constexpr auto with_attrs(const AttrDef (&own)[n], const AttrDef (&others)[more]) {
+  std::array<AttrDef, n + more> all{};
+  for (std::size_t i = 0; i < n; ++i) all[i] = own[i];
+  for (std::size_t i = 0; i < more; ++i) all[n + i] = others[i];
+  return all;
+}
 // The attributes of an operator, then those of its activation.
 template <std::size_t n>
 constexpr auto with_activation_attrs(const AttrDef (&own)[n]) {
-  constexpr std::size_t kMore = std::size(kActivationAttrs);
-  std::array<AttrDef, n + kMore> all{};
-  for (std::size_t i = 0; i < n; ++i) all[i] = own[i];
-  for (std::size_t i = 0; i < kMore; ++i) all[n + i] = kActivationAttrs[i];
-  return all;
+  return with_attrs(own, kActivationAttrs);
+}
+template <std::size_t n>
+constexpr auto with_byte_clamp(const AttrDef (&own)[n]) {
+  return with_attrs(own, kByteClampAttrs);
 }
 
 // For operators that have a fused and a plain form: the plain one has no activation.

@@ -1,152 +1,170 @@
-// See int_conv.h. Activations become int16 rows of channels, zero point subtracted, so that padding
-// is a row of zeros; each output position then gathers one row per tap of the kernel.
+// See int_conv.h. Activations are read in place through pointers, one for each tap of a window, or
+// one for each row of taps where few channels would make each sum short; padding points to a pixel
+// of zero points.
 #include "engine/ops/int_conv.h"
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <string>
 
 #include "engine/base/buffer.h"
 #include "engine/base/parallel.h"
 #include "engine/base/rounding.h"
-#include "engine/cpu/int_pack.h"
+#include "engine/cpu/byte_depthwise.h"
+#include "engine/cpu/byte_product.h"
+#include "engine/cpu/conv/rows.h"
+#include "engine/cpu/quant_parameters.h"
+#include "engine/ops/conv_problem.h"
 
 namespace lanewise {
 namespace {
 
-constexpr std::int64_t kBlockRows = 48;   // output positions per task: whole register tiles
-constexpr std::int64_t kGrain = 1 << 14;  // bytes of activations that are worth a thread
+constexpr std::int64_t kBlockRows = 192;         // output positions of a task
+constexpr std::int64_t kTableEntries = 1 << 15;  // pointers of a task
+constexpr double kTaskMultiplyAdds = 2e6;        // work that is worth a thread
+constexpr std::int64_t kLongRow = 128;           // a row of taps longer than this gains nothing
 
-// Spatial axes are brought to three by leading ones.
-using Three = std::array<std::int64_t, 3>;
-Three three(const std::vector<std::int64_t>& values, std::int64_t fill) {
-  Three result = {fill, fill, fill};
-  std::copy_backward(values.begin(), values.end(), result.end());
-  return result;
+// Groups that are multiplied as one, zeros between them, until they fill a vector.
+std::int64_t merged_groups(const ConvProblem& p, std::int64_t lanes) {
+  std::int64_t best = 1;
+  for (std::int64_t merge = 2; merge <= p.group && p.group_outputs() * merge <= lanes; ++merge) {
+    if (p.group % merge == 0) best = merge;
+  }
+  return best;
+}
+
+// Whether one pointer for a row of taps multiplies less padding than one for each tap does.
+bool by_tap_rows(const ConvProblem& p) {
+  constexpr std::int64_t kWord = 4, kStart = 4;  // of an inner loop, in bytes of depth
+  const std::int64_t row = p.kernel[2] * p.channels;
+  if (p.group != 1 || p.dilation[2] != 1 || p.kernel[2] == 1 || row > kLongRow) return false;
+  return round_up(row, kWord) + kStart < p.kernel[2] * (round_up(p.channels, kWord) + kStart);
 }
 
 class IntConv {
  public:
   IntConv(LowerContext& c, const IntConvInputs& in)
-      : in_(in),
-        product_(kernels::int_product(c.isa())),
-        quantize_(kernels::quantize(c.isa())),
-        threads_(c.threads()),
-        x_dtype_(c.dtype(in.x)),
-        y_dtype_(c.output(0).dtype),
-        x_last_(c.layout(in.x) == Layout::kChannelsLast),
-        y_last_(c.out_layout(0) == Layout::kChannelsLast) {
-    const Window window = int_conv_window(c, in);
+      : in_(in), p_(conv_problem(c, int_conv_window(c, in))), x_dtype_(c.dtype(in.x)) {
     const Shape& x = c.shape(in.x);
-    const Shape& w = c.shape(in.w);
-    batch_ = x[0];
-    channels_ = x[1];
-    groups_ = c.attr_int("group");
-    outputs_ = w[0];
-    size_ = three({x.begin() + 2, x.end()}, 1);
-    out_ = three(window.out, 1);
-    kernel_ = three(window.kernel, 1);
-    taps_ = Shape(window.kernel).elements();
-    empty_ = c.out_shape(0).elements() == 0;
     (void)x.elements(2, x.rank());  // products of sizes fit, even where there are no channels
-    stride_ = three(window.stride, 1);
-    dilation_ = three(window.dilation, 1);
-    pad_ = three(window.pad_begin, 0);
-    depthwise_ = groups_ == channels_ && groups_ == outputs_ && groups_ > 1;
-    group_depth_ = channels_ / groups_;
-    padded_ = depthwise_ ? round_up(channels_, kernels::kDepthwiseChannels)
-                         : groups_ * round_up(group_depth_, 2);
-    weights_ = {.data = nullptr,
-                .dtype = c.dtype(in.w),
-                .columns = outputs_ / groups_,
-                .taps = taps(),
-                .depth = group_depth_,
-                .column_stride = group_depth_ * taps(),
-                .tap_stride = 1,
-                .depth_stride = taps()};
-    if (depthwise_) weights_.columns = channels_;
-    panel_ = product_.panel_for(weights_.columns);
+    w_dtype_ = c.dtype(in.w);
+    y_dtype_ = c.output(0).dtype;
     w_zeros_ = c.has_input(in.w_zero) ? c.shape(in.w_zero).elements() : 0;
     w_scales_ = in.w_scale >= 0 ? c.shape(in.w_scale).elements() : 0;
+    real_bias_ = in.bias >= 0 && c.has_input(in.bias) && c.dtype(in.bias) == DType::kFloat32;
+    if (in.clamped) {
+      low_ = static_cast<std::int32_t>(c.attr_int("low"));
+      high_ = static_cast<std::int32_t>(c.attr_int("high"));
+    }
+    depthwise_ = p_.group == p_.channels && p_.group == p_.outputs && p_.group > 1;
+    threads_ = threads_worth(p_.multiply_adds(), kTaskMultiplyAdds, c.threads());
+    const bool is_signed = x_dtype_ == DType::kInt8;
+    if (depthwise_) {
+      depthwise_kernel_ = ByteDepthwise(c.isa(), is_signed, p_);
+    } else {
+      plan_product(c.isa(), is_signed);
+    }
     cache_weights(c);
-    book();
+    book(c);
   }
 
   std::size_t scratch_bytes() const { return scratch_; }
-  const char* algorithm() const { return depthwise_ ? "int8 depthwise" : "int8 indirect gemm"; }
+  const char* algorithm() const {
+    return depthwise_ ? "int8 depthwise" : tap_rows_ ? "int8 by rows" : "int8 indirect";
+  }
 
   void run(const RunContext& run) const {
-    if (empty_) return;
-    Call call;
-    call.run = &run;
-    std::byte* const s = run.scratch;
-    call.wide = reinterpret_cast<std::int16_t*>(s + wide_at_);
-    call.nothing = reinterpret_cast<std::int16_t*>(s + nothing_at_);
-    std::fill_n(reinterpret_cast<std::int16_t*>(s + nothing_at_), padded_, std::int16_t{0});
-    call.packed = packed_.get();
-    if (packed_ == nullptr) {
-      pack(run.inputs[index(in_.w)], zeros(run, in_.w_zero, weights_.dtype, w_zeros_),
-           s + packed_at_);
-      call.packed = s + packed_at_;
+    const std::byte* packed = packed_.get();
+    if (packed == nullptr) {
+      pack(run.inputs[index(in_.w)], zeros(run.inputs, in_.w_zero, w_dtype_, w_zeros_),
+           run.scratch + packed_at_);
+      packed = run.scratch + packed_at_;
     }
-    if (in_.y_scale >= 0) {
-      call.scales = reinterpret_cast<float*>(s + scales_at_);
-      fill_scales(run, reinterpret_cast<float*>(s + scales_at_));
-      call.y_zero = zeros(run, in_.y_zero, y_dtype_, 1)[0];
-      if (run.has_in(in_.bias)) call.bias = run.in<std::int32_t>(in_.bias);
+    const std::byte* prepared = prepared_.get();
+    if (prepared == nullptr) {
+      prepare(run.inputs, packed, run.scratch + prepared_at_);
+      prepared = run.scratch + prepared_at_;
     }
-    widen(run, call);
     const int threads = std::min(threads_, run.threads);
-    const std::int64_t blocks = (rows() + kBlockRows - 1) / kBlockRows;
-    const std::int64_t parts = column_parts(blocks, threads);
-    parallel_tasks(threads, groups() * blocks * parts, [&](std::int64_t task, int thread) {
-      std::byte* const own = s + thread_at_ + static_cast<std::size_t>(thread) * thread_bytes_;
-      const std::int64_t block = task / parts % blocks;
-      const std::int64_t first = block * kBlockRows, last = std::min(first + kBlockRows, rows());
-      if (depthwise_) return depthwise_rows(call, first, last, own);
-      tile_rows(call, task / parts / blocks, first, last, task % parts, parts, own);
+    if (depthwise_) return run_depthwise(run, packed, prepared, threads);
+    parallel_tasks(threads, row_blocks_ * column_chunks_, [&](std::int64_t task, int thread) {
+      run_task(run, packed, prepared, task, own(run, thread));
     });
   }
 
  private:
-  // Pointers of one run.
-  struct Call {
-    const RunContext* run = nullptr;
-    const std::int16_t* nothing = nullptr;  // a row of zeros
-    std::int16_t* wide = nullptr;           // [position][padded_]
-    const std::byte* packed = nullptr;
-    const float* scales = nullptr;  // per output channel; null when sums are the result
-    const std::int32_t* bias = nullptr;
-    std::int32_t y_zero = 0;
-  };
+  using Inputs = std::span<const void* const>;
 
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
-  std::int64_t taps() const { return taps_; }
-  std::int64_t positions() const { return size_[0] * size_[1] * size_[2]; }
-  std::int64_t out_positions() const { return out_[0] * out_[1] * out_[2]; }
-  std::int64_t rows() const { return batch_ * out_positions(); }
-  std::int64_t groups() const { return depthwise_ ? 1 : groups_; }
-  std::int64_t panels() const { return (weights_.columns + panel_.columns - 1) / panel_.columns; }
-
-  // Splits the columns as well where there are few blocks of rows.
-  std::int64_t column_parts(std::int64_t blocks, int threads) const {
-    const std::int64_t tasks = std::max<std::int64_t>(1, groups() * blocks);
-    if (depthwise_ || threads <= 1 || tasks >= 2 * threads) return 1;
-    return std::min(panels(), (2 * threads + tasks - 1) / tasks);
+  static bool has(Inputs inputs, int i) {
+    return i >= 0 && index(i) < inputs.size() && inputs[index(i)] != nullptr;
+  }
+  template <class T>
+  static const T* input(Inputs inputs, int i) {
+    return static_cast<const T*>(inputs[index(i)]);
+  }
+  std::byte* own(const RunContext& run, int thread) const {
+    return run.scratch + thread_at_ + static_cast<std::size_t>(thread) * thread_bytes_;
   }
 
-  std::vector<std::int32_t> zeros(const RunContext& run, int input, DType dtype,
-                                  std::int64_t count) const {
-    return read_zeros(dtype, run.has_in(input) ? run.inputs[index(input)] : nullptr, count);
+  void plan_product(Isa isa, bool is_signed) {
+    const std::int64_t merge = merged_groups(p_, kernels::byte_gemm(isa).lanes);
+    groups_ = p_.group / merge;
+    tap_rows_ = by_tap_rows(p_);
+    const std::int64_t run = tap_rows_ ? p_.kernel[2] : 1;
+    channels_ = p_.group_channels() * merge;
+    ByteWeights weights{.dtype = w_dtype_,
+                        .columns = p_.group_outputs() * merge,
+                        .taps = p_.taps() / run,
+                        .depth = channels_ * run,
+                        .column_stride = p_.group_channels() * p_.taps(),
+                        .tap_stride = run,
+                        .depth_stride = p_.taps(),
+                        .groups = merge,
+                        .run = run};
+    product_ = ByteProduct(isa, is_signed, weights);
+    taps_ = weights.taps;
+    const std::int64_t rows = p_.batch * p_.out_pixels(), tile = product_.tile_rows();
+    const std::int64_t most = std::clamp(kTableEntries / taps_, tile, kBlockRows);
+    std::int64_t blocks = std::max<std::int64_t>(1, divide_up(rows, most));
+    if (rows >= 2 * tile * threads_) blocks = round_up(blocks, threads_);
+    block_rows_ = round_up(divide_up(rows, blocks), tile);
+    row_blocks_ = block_rows_ == 0 ? 0 : divide_up(rows, block_rows_);
+    if (threads_ > 1 && row_blocks_ < threads_) {
+      column_chunks_ =
+          std::clamp<std::int64_t>(divide_up(2 * threads_, std::max<std::int64_t>(1, row_blocks_)),
+                                   1, std::max<std::int64_t>(1, units()));
+    }
   }
 
+  std::int64_t units() const { return groups_ * product_.columns().panels(); }
+  const ByteColumns& columns() const {
+    return depthwise_ ? depthwise_kernel_.columns() : product_.columns();
+  }
+
+  std::vector<std::int32_t> zeros(Inputs inputs, int i, DType dtype, std::int64_t count) const {
+    return read_zeros(dtype, has(inputs, i) ? inputs[index(i)] : nullptr, count);
+  }
+
+  std::size_t group_bytes() const { return product_.packed_bytes(); }
   std::size_t packed_bytes() const {
-    if (depthwise_)
-      return static_cast<std::size_t>(checked_multiply(padded_, taps())) * sizeof(std::int32_t);
+    if (depthwise_) return depthwise_kernel_.packed_bytes();
     return static_cast<std::size_t>(
-               checked_multiply(groups_, packed_int_size(weights_, panel_.columns))) *
-           sizeof(std::int16_t);
+        checked_multiply(groups_, static_cast<std::int64_t>(group_bytes())));
+  }
+
+  void pack(const void* w, const std::vector<std::int32_t>& zero_points, std::byte* to) const {
+    if (depthwise_) return depthwise_kernel_.pack(w, w_dtype_, zero_points, to);
+    const std::int64_t outputs = product_.columns().columns;
+    for (std::int64_t g = 0; g < groups_; ++g) {
+      std::vector<std::int32_t> own_zeros = zero_points;
+      if (own_zeros.size() > 1)
+        own_zeros.assign(zero_points.begin() + g * outputs,
+                         zero_points.begin() + (g + 1) * outputs);
+      product_.pack(
+          static_cast<const std::byte*>(w) + g * outputs * p_.group_channels() * p_.taps(),
+          own_zeros, to + static_cast<std::size_t>(g) * group_bytes());
+    }
   }
 
   void cache_weights(LowerContext& c) {
@@ -154,207 +172,169 @@ class IntConv {
     const Tensor* zero = c.content(in_.w_zero);
     if (w == nullptr || (w_zeros_ > 0 && zero == nullptr)) return;
     const std::vector<std::int32_t> zero_points =
-        read_zeros(weights_.dtype, zero == nullptr ? nullptr : zero->data(), w_zeros_);
-    const std::string key = "int conv, panels of " +
-                            std::to_string(depthwise_ ? 0 : panel_.columns) + ", groups " +
-                            std::to_string(groups_) + ", weights " + c.shape(in_.w).str() +
+        read_zeros(w_dtype_, zero == nullptr ? nullptr : zero->data(), w_zeros_);
+    const std::string key = (depthwise_ ? "byte depthwise l" + std::to_string(columns().lanes)
+                                        : product_.key() + " x" + std::to_string(groups_)) +
+                            (x_dtype_ == DType::kInt8 ? " signed " : " ") + c.shape(in_.w).str() +
                             ", zeros " + zeros_key(zero_points);
     packed_ = c.cache().get(*w, key, packed_bytes(),
                             [&](std::byte* to) { pack(w->data(), zero_points, to); });
   }
 
-  void pack(const void* w, const std::vector<std::int32_t>& zero_points, std::byte* to) const {
-    IntWeights weights = weights_;
-    weights.data = w;
-    if (depthwise_)
-      return pack_depthwise_weights(weights, zero_points, reinterpret_cast<std::int32_t*>(to));
-    const std::int64_t size = packed_int_size(weights, panel_.columns);
-    for (std::int64_t g = 0; g < groups_; ++g) {
-      weights.data = static_cast<const std::byte*>(w) + g * weights.columns * weights.column_stride;
-      std::vector<std::int32_t> own = zero_points;
-      if (own.size() > 1)
-        own.assign(zero_points.begin() + g * weights.columns,
-                   zero_points.begin() + (g + 1) * weights.columns);
-      pack_int_weights(weights, own, panel_.columns,
-                       reinterpret_cast<std::int16_t*>(to) + g * size);
-    }
-  }
+  // What prepare() makes: starts, scales and shifts of each group, then a pixel of padding.
+  std::int64_t places() const { return groups_ * columns().places(); }
+  std::size_t array_bytes() const { return aligned_size(checked_multiply(places(), 4)); }
+  std::int64_t padding_bytes() const { return p_.channels * (tap_rows_ ? p_.kernel[2] : 1); }
 
-  void book() {
-    const auto take = [&](std::int64_t elements, std::size_t size) {
+  void book(LowerContext& c) {
+    const auto take = [&](std::size_t bytes) {
       const std::size_t at = scratch_;
-      const std::int64_t bytes = checked_multiply(elements, static_cast<std::int64_t>(size));
       scratch_ += aligned_size(bytes);
       return at;
     };
-    wide_at_ = take(checked_multiply(checked_multiply(batch_, positions()), padded_),
-                    sizeof(std::int16_t));
-    nothing_at_ = take(padded_, sizeof(std::int16_t));
-    if (packed_ == nullptr) packed_at_ = take(static_cast<std::int64_t>(packed_bytes()), 1);
-    scales_at_ = take(outputs_, sizeof(float));
+    const std::size_t prepared = 3 * array_bytes() + aligned_size(padding_bytes());
+    std::vector<const void*> known(static_cast<std::size_t>(c.num_inputs()), nullptr);
+    bool constant = packed_ != nullptr;
+    for (int i : {in_.x_zero, in_.x_scale, in_.w_scale, in_.y_scale, in_.y_zero, in_.bias}) {
+      if (i < 0 || !c.has_input(i)) continue;
+      constant = constant && c.content(i) != nullptr;
+      if (constant) known[index(i)] = c.content(i)->data();
+    }
+    if (constant) {
+      auto made = allocate_shared(prepared);
+      prepare(known, packed_.get(), made.get());
+      prepared_ = made;
+    } else {
+      prepared_at_ = take(prepared);
+    }
+    if (packed_ == nullptr) packed_at_ = take(packed_bytes());
     thread_at_ = scratch_;
-    pointers_bytes_ = take(checked_multiply(depthwise_ ? 1 : kBlockRows, taps()), sizeof(void*));
-    sums_at_ = scratch_ - thread_at_;
-    take(depthwise_ ? padded_ : kBlockRows * panel_.columns, sizeof(std::int32_t));
-    row_at_ = scratch_ - thread_at_;
-    take(std::max<std::int64_t>(padded_, panel_.columns), sizeof(std::int32_t));
+    if (depthwise_) {
+      take(static_cast<std::size_t>(
+          checked_multiply(depthwise_kernel_.kernel_rows(), sizeof(void*))));
+    } else {
+      take(static_cast<std::size_t>(
+          checked_multiply(checked_multiply(block_rows_, taps_), sizeof(void*))));
+      adds_at_ = scratch_ - thread_at_;
+      take(static_cast<std::size_t>(block_rows_) * sizeof(std::int32_t));
+      edges_at_ = scratch_ - thread_at_;
+      if (tap_rows_)
+        take(static_cast<std::size_t>(block_rows_ * taps_ * p_.kernel[2] * p_.channels));
+    }
     thread_bytes_ = scratch_ - thread_at_;
     scratch_ = thread_at_ + thread_bytes_ * static_cast<std::size_t>(threads_);
   }
 
-  void fill_scales(const RunContext& run, float* scales) const {
-    const float x = *run.in<float>(in_.x_scale), y = *run.in<float>(in_.y_scale);
-    const float* w = run.in<float>(in_.w_scale);
-    for (std::int64_t m = 0; m < outputs_; ++m) scales[m] = x * w[w_scales_ == 1 ? 0 : m] / y;
+  void prepare(Inputs inputs, const std::byte* packed, std::byte* to) const {
+    auto* starts = reinterpret_cast<std::int32_t*>(to);
+    auto* scales = reinterpret_cast<float*>(to + array_bytes());
+    auto* shifts = reinterpret_cast<float*>(to + 2 * array_bytes());
+    const std::int32_t x_zero = zeros(inputs, in_.x_zero, x_dtype_, 1)[0];
+    std::fill_n(reinterpret_cast<std::uint8_t*>(to + 3 * array_bytes()), padding_bytes(),
+                static_cast<std::uint8_t>(x_zero));
+    const std::int64_t n = columns().columns;
+    for (std::int64_t g = 0; g < groups_; ++g) {
+      const std::int64_t at = g * columns().places();
+      const std::byte* group = packed + static_cast<std::size_t>(g) * group_bytes();
+      const bool whole = has(inputs, in_.bias) && !real_bias_;
+      columns().fill_starts(depthwise_ ? depthwise_kernel_.sums(packed) : product_.sums(group),
+                            depthwise_ ? depthwise_kernel_.counted(x_zero) : x_zero,
+                            whole ? input<std::int32_t>(inputs, in_.bias) + g * n : nullptr,
+                            starts + at);
+      if (in_.y_scale < 0) continue;
+      const bool each = w_scales_ > 1;
+      const float y_scale = *input<float>(inputs, in_.y_scale);
+      columns().spread(input<float>(inputs, in_.w_scale) + (each ? g * n : 0), each,
+                       *input<float>(inputs, in_.x_scale), y_scale, scales + at);
+      if (real_bias_) {
+        columns().spread(input<float>(inputs, in_.bias) + g * n, true, 1.0f, y_scale, shifts + at);
+      }
+    }
   }
 
-  void widen(const RunContext& run, const Call& call) const {
-    const std::int32_t zero = zeros(run, in_.x_zero, x_dtype_, 1)[0];
-    visit_byte(x_dtype_, [&]<class T>(std::type_identity<T>) {
-      const T* x = run.in<T>(in_.x);
-      const std::int64_t all = batch_ * positions();
-      parallel_for(std::min(threads_, run.threads), all,
-                   kGrain / std::max<std::int64_t>(1, channels_),
-                   [&](std::int64_t begin, std::int64_t end) {
-                     if (x_last_) return widen_last<T>(x, zero, call.wide, begin, end);
-                     widen_plain<T>(x, zero, call.wide, begin, end);
-                   });
+  // The result's form, its arrays at the first place of a group.
+  kernels::ByteOutput output(const RunContext& run, const std::byte* prepared,
+                             std::int64_t group) const {
+    kernels::ByteOutput result;
+    if (in_.y_scale < 0) return result;
+    const bool is_signed = y_dtype_ == DType::kInt8;
+    result.type = is_signed ? kernels::ByteResult::kSigned : kernels::ByteResult::kUnsigned;
+    const std::int64_t at = group * columns().places();
+    result.scales = reinterpret_cast<const float*>(prepared + array_bytes()) + at;
+    if (real_bias_)
+      result.shifts = reinterpret_cast<const float*>(prepared + 2 * array_bytes()) + at;
+    result.zero = zeros(run.inputs, in_.y_zero, y_dtype_, 1)[0];
+    result.low = std::max(low_, is_signed ? -128 : 0);
+    result.high = std::min(high_, is_signed ? 127 : 255);
+    return result;
+  }
+
+  void run_depthwise(const RunContext& run, const std::byte* packed, const std::byte* prepared,
+                     int threads) const {
+    const kernels::ByteOutput form = output(run, prepared, 0);
+    const auto* nothing = reinterpret_cast<const std::uint8_t*>(prepared + 3 * array_bytes());
+    const std::int64_t rows = p_.batch * p_.out[0] * p_.out[1];
+    const std::int64_t block = std::max<std::int64_t>(1, rows / (4 * threads));
+    parallel_tasks(threads, divide_up(rows, block), [&](std::int64_t task, int thread) {
+      auto** pointers = reinterpret_cast<const std::uint8_t**>(own(run, thread));
+      for (std::int64_t row = task * block; row < std::min(rows, (task + 1) * block); ++row) {
+        depthwise_kernel_.run_row(run.in<std::uint8_t>(in_.x), nothing, packed,
+                                  reinterpret_cast<const std::int32_t*>(prepared), form, row,
+                                  pointers, run.outputs[0]);
+      }
     });
   }
 
-  template <class T>
-  void widen_last(const T* x, std::int32_t zero, std::int16_t* wide, std::int64_t begin,
-                  std::int64_t end) const {
-    const auto& rows = quant_rows<T>(quantize_);
-    if (padded_ == channels_) {
-      return rows.widen((end - begin) * channels_, x + begin * channels_, zero,
-                        wide + begin * channels_);
+  // A block of rows times a chunk of the panels of all groups.
+  void run_task(const RunContext& run, const std::byte* packed, const std::byte* prepared,
+                std::int64_t task, std::byte* scratch) const {
+    const std::int64_t first = task / column_chunks_ * block_rows_;
+    const std::int64_t count = std::min(block_rows_, p_.batch * p_.out_pixels() - first);
+    const std::int64_t chunk = task % column_chunks_;
+    const std::int64_t last = units() * (chunk + 1) / column_chunks_;
+    auto** table = reinterpret_cast<const std::uint8_t**>(scratch);
+    const auto* nothing = reinterpret_cast<const std::uint8_t*>(prepared + 3 * array_bytes());
+    const auto* x = run.in<std::uint8_t>(in_.x);
+    if (tap_rows_) {
+      point_to_tap_rows(p_, x, nothing, first, count, table, block_rows_,
+                        reinterpret_cast<std::uint8_t*>(scratch + edges_at_));
+    } else {
+      point_to_taps(p_, x, nothing, first, count, table, block_rows_);
     }
-    const std::int64_t pieces = depthwise_ ? 1 : groups_;
-    const std::int64_t from = channels_ / pieces, to = padded_ / pieces;
-    for (std::int64_t piece = begin * pieces; piece < end * pieces; ++piece) {
-      rows.widen(from, x + piece * from, zero, wide + piece * to);
-      std::fill(wide + piece * to + from, wide + (piece + 1) * to, std::int16_t{0});
+    const std::int64_t panels = product_.columns().panels(), n = product_.columns().columns;
+    const std::size_t element = in_.y_scale < 0 ? sizeof(std::int32_t) : 1;
+    for (std::int64_t unit = units() * chunk / column_chunks_; unit < last;) {
+      const std::int64_t group = unit / panels, begin = unit % panels;
+      const std::int64_t end = std::min(panels, begin + last - unit);
+      ByteTarget target;
+      target.out = static_cast<std::byte*>(run.outputs[0]) +
+                   static_cast<std::size_t>(first * p_.outputs + group * n) * element;
+      target.ldc = p_.outputs;
+      target.starts =
+          reinterpret_cast<const std::int32_t*>(prepared) + group * product_.columns().places();
+      target.output = output(run, prepared, group);
+      product_.run({table, block_rows_, group * channels_, count},
+                   packed + static_cast<std::size_t>(group) * group_bytes(), begin, end, target,
+                   reinterpret_cast<std::int32_t*>(scratch + adds_at_));
+      unit += end - begin;
     }
-  }
-
-  template <class T>
-  void widen_plain(const T* x, std::int32_t zero, std::int16_t* wide, std::int64_t begin,
-                   std::int64_t end) const {
-    const std::int64_t pieces = depthwise_ ? 1 : groups_;
-    const std::int64_t from = channels_ / pieces, to = padded_ / pieces;
-    std::fill(wide + begin * padded_, wide + end * padded_, std::int16_t{0});
-    for (std::int64_t c = 0; c < channels_; ++c) {
-      const std::int64_t column = c / from * to + c % from;
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t n = i / positions(), p = i % positions();
-        wide[i * padded_ + column] =
-            static_cast<std::int16_t>(x[(n * channels_ + c) * positions() + p] - zero);
-      }
-    }
-  }
-
-  // The rows of activations under each tap of one output position; padding gives `nothing`.
-  void gather(const Call& call, std::int64_t row, std::int64_t channel,
-              const std::int16_t** to) const {
-    const std::int64_t n = row / out_positions();
-    std::int64_t rest = row % out_positions();
-    Three at;
-    for (std::size_t k = 3; k-- > 0; rest /= out_[k]) at[k] = rest % out_[k] * stride_[k] - pad_[k];
-    const std::int16_t* image = call.wide + n * positions() * padded_ + channel;
-    for (std::int64_t z = 0; z < kernel_[0]; ++z) {
-      const std::int64_t iz = at[0] + z * dilation_[0];
-      for (std::int64_t y = 0; y < kernel_[1]; ++y) {
-        const std::int64_t iy = at[1] + y * dilation_[1];
-        const bool inside = iz >= 0 && iz < size_[0] && iy >= 0 && iy < size_[1];
-        const std::int64_t line = (iz * size_[1] + iy) * size_[2];
-        for (std::int64_t x = 0; x < kernel_[2]; ++x) {
-          const std::int64_t ix = at[2] + x * dilation_[2];
-          *to++ = inside && ix >= 0 && ix < size_[2] ? image + (line + ix) * padded_ : call.nothing;
-        }
-      }
-    }
-  }
-
-  // Rows [first, last) of one group, for one of `parts` shares of its panels.
-  void tile_rows(const Call& call, std::int64_t group, std::int64_t first, std::int64_t last,
-                 std::int64_t part, std::int64_t parts, std::byte* own) const {
-    const auto** pointers = reinterpret_cast<const std::int16_t**>(own);
-    auto* sums = reinterpret_cast<std::int32_t*>(own + sums_at_);
-    const std::int64_t depth = padded_ / groups_;
-    for (std::int64_t row = first; row < last; ++row) {
-      gather(call, row, group * depth, pointers + (row - first) * taps());
-    }
-    kernels::IntTile tile;
-    tile.rows = last - first;
-    tile.taps = taps();
-    tile.pairs = depth / 2;
-    tile.a = pointers;
-    tile.out = sums;
-    const auto* packed = reinterpret_cast<const std::int16_t*>(call.packed) +
-                         group * packed_int_size(weights_, panel_.columns);
-    for (std::int64_t p = panels() * part / parts; p < panels() * (part + 1) / parts; ++p) {
-      tile.packed = packed + p * panel_.columns * taps() * depth;
-      panel_.tile(tile);
-      const std::int64_t column = p * panel_.columns;
-      const std::int64_t count = std::min<std::int64_t>(panel_.columns, weights_.columns - column);
-      for (std::int64_t row = first; row < last; ++row) {
-        finish(call, row, group * weights_.columns + column, count,
-               sums + (row - first) * panel_.columns, own + row_at_);
-      }
-    }
-  }
-
-  void depthwise_rows(const Call& call, std::int64_t first, std::int64_t last,
-                      std::byte* own) const {
-    const auto** pointers = reinterpret_cast<const std::int16_t**>(own);
-    auto* sums = reinterpret_cast<std::int32_t*>(own + sums_at_);
-    for (std::int64_t row = first; row < last; ++row) {
-      gather(call, row, 0, pointers);
-      product_.depthwise(padded_, taps(), pointers,
-                         reinterpret_cast<const std::int32_t*>(call.packed), sums);
-      finish(call, row, 0, channels_, sums, own + row_at_);
-    }
-  }
-
-  // Sums of output channels [m, m + count) of one position, to the output's type and place.
-  void finish(const Call& call, std::int64_t row, std::int64_t m, std::int64_t count,
-              const std::int32_t* sums, std::byte* buffer) const {
-    if (call.scales == nullptr) return scatter(call.run->out<std::int32_t>(0), row, m, count, sums);
-    visit_byte(y_dtype_, [&]<class T>(std::type_identity<T>) {
-      T* const y = call.run->out<T>(0);
-      T* const to = y_last_ ? y + row * outputs_ + m : reinterpret_cast<T*>(buffer);
-      quant_rows<T>(quantize_).requantize(count, sums,
-                                          call.bias == nullptr ? nullptr : call.bias + m,
-                                          call.scales + m, call.y_zero, to);
-      if (!y_last_) scatter(y, row, m, count, to);
-    });
-  }
-
-  template <class T>
-  void scatter(T* y, std::int64_t row, std::int64_t m, std::int64_t count, const T* values) const {
-    const std::int64_t n = row / out_positions(), p = row % out_positions();
-    T* to = y + (n * outputs_ + m) * out_positions() + p;
-    for (std::int64_t i = 0; i < count; ++i) to[i * out_positions()] = values[i];
   }
 
   IntConvInputs in_;
-  const kernels::IntProduct& product_;
-  const kernels::Quantize& quantize_;
-  int threads_;
-  DType x_dtype_, y_dtype_;
-  bool x_last_, y_last_, depthwise_ = false;
-  std::int64_t batch_ = 0, channels_ = 0, groups_ = 1, outputs_ = 0, group_depth_ = 0;
-  std::int64_t taps_ = 1;    // positions of the kernel
-  bool empty_ = false;       // the output is empty
-  std::int64_t padded_ = 0;  // channels of a widened row
-  Three size_ = {}, out_ = {}, kernel_ = {}, stride_ = {}, dilation_ = {}, pad_ = {};
-  kernels::IntPanel panel_;
-  IntWeights weights_;  // of one group, without data
+  ConvProblem p_;
+  DType x_dtype_, w_dtype_ = DType::kInt8, y_dtype_ = DType::kInt8;
+  int threads_ = 1;
+  bool depthwise_ = false, tap_rows_ = false, real_bias_ = false;
   std::int64_t w_zeros_ = 0, w_scales_ = 0;
-  std::shared_ptr<const std::byte> packed_;  // null: packed in scratch, each run
-  std::size_t scratch_ = 0, wide_at_ = 0, nothing_at_ = 0, packed_at_ = 0, scales_at_ = 0;
-  std::size_t thread_at_ = 0, thread_bytes_ = 0, pointers_bytes_ = 0, sums_at_ = 0, row_at_ = 0;
+  std::int32_t low_ = -128, high_ = 255;               // within what the result's type holds
+  std::int64_t groups_ = 1, channels_ = 0, taps_ = 1;  // after merging; channels of a group
+  std::int64_t block_rows_ = 0, row_blocks_ = 0, column_chunks_ = 1;
+  ByteProduct product_;
+  ByteDepthwise depthwise_kernel_;
+  std::shared_ptr<const std::byte> packed_;    // null: in scratch, each run
+  std::shared_ptr<const std::byte> prepared_;  // likewise
+  std::size_t scratch_ = 0, packed_at_ = 0, prepared_at_ = 0;
+  std::size_t thread_at_ = 0, thread_bytes_ = 0, adds_at_ = 0, edges_at_ = 0;
 };
 
 }  // namespace
@@ -383,12 +363,17 @@ Window int_conv_window(const OpContext& c, const IntConvInputs& inputs) {
 }
 
 Step lower_int_conv(LowerContext& c, const IntConvInputs& inputs) {
-  auto conv = std::make_shared<const IntConv>(c, inputs);
   Step step;
+  if (c.out_shape(0).elements() == 0) {
+    step.algorithm = "empty";
+    step.run = [](const RunContext&) {};
+    return step;
+  }
+  auto conv = std::make_shared<const IntConv>(c, inputs);
   step.scratch_bytes = conv->scratch_bytes();
   step.algorithm = conv->algorithm();
   step.run = [conv](const RunContext& run) { conv->run(run); };
-  return step;
+  return with_channels_last(std::move(step), c, {inputs.x});
 }
 
 }  // namespace lanewise

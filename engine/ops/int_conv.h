@@ -11,6 +11,7 @@ struct IntConvInputs {
   int x = 0, x_zero = 0, w = 0, w_zero = 0;
   // For a requantised result; -1 in an operator that gives the sums themselves.
   int x_scale = -1, w_scale = -1, y_scale = -1, y_zero = -1, bias = -1;
+  bool clamped = false;  // the attributes `low` and `high` bound a requantised result
 };
 
 // The window of a node whose weights are not input 1. Checks the weights' shape and the groups.

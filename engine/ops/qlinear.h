@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "engine/cpu/int_pack.h"
+#include "engine/cpu/quant_parameters.h"
 #include "engine/graph/op.h"
 
 namespace lanewise {

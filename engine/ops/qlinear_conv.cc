@@ -1,6 +1,7 @@
 // QLinearConv and ConvInteger: schemas and shape rules. What runs is int_conv.
-#include "engine/cpu/int_pack.h"
+#include "engine/cpu/quant_parameters.h"
 #include "engine/graph/op.h"
+#include "engine/ops/fused.h"
 #include "engine/ops/int_conv.h"
 
 namespace lanewise {
@@ -15,6 +16,11 @@ constexpr IntConvInputs kQLinear = {.x = 0,
                                     .y_scale = 6,
                                     .y_zero = 7,
                                     .bias = 8};
+constexpr IntConvInputs kFused = [] {
+  IntConvInputs in = kQLinear;
+  in.clamped = true;
+  return in;
+}();
 constexpr IntConvInputs kInteger = {.x = 0, .x_zero = 2, .w = 1, .w_zero = 3};
 
 // Checks what both have and gives the output's shape.
@@ -37,7 +43,12 @@ void infer_qlinear_conv(InferContext& c) {
   expect_bytes(c, kQLinear.y_zero);
   expect_zero(c, kQLinear.y_zero, c.dtype(kQLinear.y_zero));
   if (c.has_input(kQLinear.bias)) {
-    c.expect_dtype(kQLinear.bias, {DType::kInt32});
+    // In the fused form, a real bias is added before the result is quantised.
+    if (c.node().op->domain == "lanewise") {
+      c.expect_dtype(kQLinear.bias, {DType::kInt32, DType::kFloat32});
+    } else {
+      c.expect_dtype(kQLinear.bias, {DType::kInt32});
+    }
     if (c.shape(kQLinear.bias) != Shape{outputs}) {
       c.fail("the bias must have shape " + Shape{outputs}.str() + ", found " +
              c.shape(kQLinear.bias).str());
@@ -48,12 +59,6 @@ void infer_qlinear_conv(InferContext& c) {
 
 void infer_conv_integer(InferContext& c) {
   c.set_output(0, DType::kInt32, checked_shape(c, kInteger));
-}
-
-double conv_flops(const OpContext& c, std::span<const ValueInfo> outputs, int weights) {
-  const Shape& w = c.shape(weights);
-  return 2.0 * static_cast<double>(outputs[0].shape.elements()) *
-         static_cast<double>(w.elements(1, w.rank()));
 }
 
 constexpr AttrDef kAttrs[] = {
@@ -70,6 +75,20 @@ constexpr AttrDef kAttrs[] = {
     {.name = "strides", .type = AttrType::kInts, .doc = "1 along each axis if absent"},
 };
 
+constexpr auto kFusedAttrs = with_byte_clamp(kAttrs);
+
+template <const IntConvInputs& in>
+double flops(const OpContext& c, std::span<const ValueInfo> outputs) {
+  const Shape& w = c.shape(in.w);
+  return 2.0 * static_cast<double>(outputs[0].shape.elements()) *
+         static_cast<double>(w.elements(1, w.rank()));
+}
+
+template <const IntConvInputs& in>
+Step lower(LowerContext& c) {
+  return lower_int_conv(c, in);
+}
+
 constexpr OpDef kOps[] = {
     {.name = "QLinearConv",
      .doc = "Convolution of quantised values, sums exact in int32.",
@@ -77,23 +96,27 @@ constexpr OpDef kOps[] = {
      .max_inputs = 9,
      .attributes = kAttrs,
      .infer = infer_qlinear_conv,
-     .lower = [](LowerContext& c) { return lower_int_conv(c, kQLinear); },
+     .lower = lower<kQLinear>,
      .layout = LayoutRule::kChannels,
-     .flops =
-         [](const OpContext& c, std::span<const ValueInfo> outputs) {
-           return conv_flops(c, outputs, kQLinear.w);
-         }},
+     .flops = flops<kQLinear>},
+    {.domain = "lanewise",
+     .name = "FusedQLinearConv",
+     .doc = "QLinearConv with a real bias, or an activation that bounds its result.",
+     .min_inputs = 8,
+     .max_inputs = 9,
+     .attributes = kFusedAttrs,
+     .infer = infer_qlinear_conv,
+     .lower = lower<kFused>,
+     .layout = LayoutRule::kChannels,
+     .flops = flops<kFused>},
     {.name = "ConvInteger",
      .doc = "Convolution of integers with int32 sums as the result.",
      .min_inputs = 2,
      .max_inputs = 4,
      .attributes = kAttrs,
      .infer = infer_conv_integer,
-     .lower = [](LowerContext& c) { return lower_int_conv(c, kInteger); },
-     .flops =
-         [](const OpContext& c, std::span<const ValueInfo> outputs) {
-           return conv_flops(c, outputs, kInteger.w);
-         }},
+     .lower = lower<kInteger>,
+     .flops = flops<kInteger>},
 };
 
 }  // namespace

@@ -4,9 +4,10 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "engine/cpu/int_pack.h"
+#include "engine/cpu/quant_parameters.h"
 #include "engine/graph/op.h"
 
 namespace lanewise {
@@ -15,6 +16,9 @@ namespace lanewise {
 struct ProductInputs {
   int a = 0, a_zero = 0, b = 0, b_zero = 0;
   int a_scale = -1, b_scale = -1, y_scale = -1, y_zero = -1;
+  // In the fused form only: a bias, a B that may be transposed (`transB`), bounds of the result.
+  int bias = -1;
+  bool fused = false;
 };
 inline constexpr ProductInputs kQLinear = {.a = 0,
                                            .a_zero = 2,
@@ -30,6 +34,10 @@ struct ProductSizes {
   Shape a_batch, b_batch, batch, out;
 };
 
+inline bool transposes_b(const OpContext& c, const ProductInputs& in) {
+  return in.fused && c.attr_int("transB") != 0;
+}
+
 inline ProductSizes sizes_of(const OpContext& c, const ProductInputs& in) {
   const Shape& a = c.shape(in.a);
   const Shape& b = c.shape(in.b);
@@ -39,7 +47,8 @@ inline ProductSizes sizes_of(const OpContext& c, const ProductInputs& in) {
   s.k = a[a.rank() - 1];
   s.m = a.rank() > 1 ? a[a.rank() - 2] : 1;
   s.n = b.rank() > 1 ? b[b.rank() - 1] : 1;
-  const std::int64_t depth = b.rank() > 1 ? b[b.rank() - 2] : b[0];
+  std::int64_t depth = b.rank() > 1 ? b[b.rank() - 2] : b[0];
+  if (b.rank() > 1 && transposes_b(c, in)) std::swap(s.n, depth);
   for (int i = 0; i + 2 < a.rank(); ++i) s.a_batch.push_back(a[i]);
   for (int i = 0; i + 2 < b.rank(); ++i) s.b_batch.push_back(b[i]);
   const auto batch = broadcast(s.a_batch, s.b_batch);
@@ -89,6 +98,9 @@ inline void expect_product_scales(const OpContext& c, const ProductSizes& s) {
   expect_count(c, kQLinear.b_scale, s.n, s.b_batch);
   expect_scale(c, kQLinear.y_scale);
 }
+
+// Products of 8-bit integers (int_matmul.cc).
+Step lower_int_matmul(LowerContext& c, const ProductInputs& in);
 
 // QLinearMatMul of which an operand or the result is of 8-bit floats (qlinear_matmul_small.cc).
 bool has_small_floats(const OpContext& c);

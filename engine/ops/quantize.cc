@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <string>
 
-#include "engine/cpu/int_pack.h"
+#include "engine/cpu/quant_parameters.h"
 #include "engine/graph/op.h"
 #include "engine/ops/quant_placement.h"
 #include "engine/ops/small_types.h"

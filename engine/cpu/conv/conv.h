@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -60,6 +61,10 @@ Step lower_conv(const ConvProblem& problem, const LowerContext& c);
 
 // The plain loops for any float type and layout.
 Step lower_conv_generic(const ConvProblem& problem, const LowerContext& c);
+
+// Around a step over channels-last activations: copies in scratch memory of those of its `inputs`,
+// and of its output, that lie row-major.
+Step with_channels_last(Step inner, const LowerContext& c, std::initializer_list<int> inputs);
 
 // Cycles that reading the weights from memory takes at the least.
 double weight_cycles(const ConvProblem& problem);

@@ -27,8 +27,9 @@ void for_each_run(const ConvProblem& p, std::int64_t first, std::int64_t count, 
 }
 
 // The input row (first pixel) that tap (kd, kh) of the run reads, or null outside the image.
-const float* input_line(const ConvProblem& p, const float* x, const Run& run, std::int64_t kd,
-                        std::int64_t kh) {
+template <class T>
+const T* input_line(const ConvProblem& p, const T* x, const Run& run, std::int64_t kd,
+                    std::int64_t kh) {
   const std::int64_t d = run.depth * p.stride[0] - p.pad[0] + kd * p.dilation[0];
   const std::int64_t h = run.height * p.stride[1] - p.pad[1] + kh * p.dilation[1];
   if (d < 0 || d >= p.in[0] || h < 0 || h >= p.in[1]) return nullptr;
@@ -49,13 +50,14 @@ Inside inside(std::int64_t begin, std::int64_t end, std::int64_t stride, std::in
 
 }  // namespace
 
-void point_to_taps(const ConvProblem& p, const float* x, const float* zeros, std::int64_t first,
-                   std::int64_t count, const float** table, std::int64_t step) {
+template <class T>
+void point_to_taps(const ConvProblem& p, const T* x, const T* zeros, std::int64_t first,
+                   std::int64_t count, const T** table, std::int64_t step) {
   for_each_run(p, first, count, [&](const Run& run) {
-    const float** to = table + run.index - run.begin;
+    const T** to = table + run.index - run.begin;
     for (std::int64_t kd = 0; kd < p.kernel[0]; ++kd) {
       for (std::int64_t kh = 0; kh < p.kernel[1]; ++kh) {
-        const float* line = input_line(p, x, run, kd, kh);
+        const T* line = input_line(p, x, run, kd, kh);
         for (std::int64_t kw = 0; kw < p.kernel[2]; ++kw, to += step) {
           const std::int64_t shift = kw * p.dilation[2] - p.pad[2];
           const Inside valid = line == nullptr
@@ -72,16 +74,17 @@ void point_to_taps(const ConvProblem& p, const float* x, const float* zeros, std
   });
 }
 
-void point_to_tap_rows(const ConvProblem& p, const float* x, const float* zeros, std::int64_t first,
-                       std::int64_t count, const float** table, std::int64_t step, float* edges) {
+template <class T>
+void point_to_tap_rows(const ConvProblem& p, const T* x, const T* zeros, std::int64_t first,
+                       std::int64_t count, const T** table, std::int64_t step, T* edges) {
   const std::int64_t width = p.kernel[2];
   for_each_run(p, first, count, [&](const Run& run) {
-    const float** to = table + run.index - run.begin;
+    const T** to = table + run.index - run.begin;
     // Windows [whole.begin, whole.end) read no padding along the width.
     const Inside whole = inside(run.begin, run.end, p.stride[2], -p.pad[2], p.in[2] - width + 1);
     for (std::int64_t kd = 0; kd < p.kernel[0]; ++kd) {
       for (std::int64_t kh = 0; kh < p.kernel[1]; ++kh, to += step) {
-        const float* line = input_line(p, x, run, kd, kh);
+        const T* line = input_line(p, x, run, kd, kh);
         if (line == nullptr) {
           std::fill(to + run.begin, to + run.end, zeros);
           continue;
@@ -95,14 +98,23 @@ void point_to_tap_rows(const ConvProblem& p, const float* x, const float* zeros,
           const std::int64_t from = std::clamp<std::int64_t>(left, 0, p.in[2]);
           const std::int64_t until = std::clamp(left + width, from, p.in[2]);
           to[o] = edges;
-          float* next = std::fill_n(edges, std::min(from - left, width) * p.channels, 0.0f);
+          T* next = std::fill_n(edges, std::min(from - left, width) * p.channels, zeros[0]);
           next = std::copy(line + from * p.channels, line + until * p.channels, next);
           edges += width * p.channels;
-          std::fill(next, edges, 0.0f);
+          std::fill(next, edges, zeros[0]);
         }
       }
     }
   });
 }
+
+#define LANEWISE_ROWS_OF(T)                                                                \
+  template void point_to_taps<T>(const ConvProblem&, const T*, const T*, std::int64_t,     \
+                                 std::int64_t, const T**, std::int64_t);                   \
+  template void point_to_tap_rows<T>(const ConvProblem&, const T*, const T*, std::int64_t, \
+                                     std::int64_t, const T**, std::int64_t, T*);
+LANEWISE_ROWS_OF(float)
+LANEWISE_ROWS_OF(std::uint8_t)
+#undef LANEWISE_ROWS_OF
 
 }  // namespace lanewise

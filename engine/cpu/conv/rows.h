@@ -13,15 +13,18 @@ namespace lanewise {
 inline constexpr double kTapOverhead = 1.5;
 
 // For output pixels [first, first + count) of the batch, in memory order: table[tap * step + i] is
-// the input pixel under tap `tap` of pixel first + i, or `zeros` outside the image.
-void point_to_taps(const ConvProblem& p, const float* x, const float* zeros, std::int64_t first,
-                   std::int64_t count, const float** table, std::int64_t step);
+// the input pixel under tap `tap` of pixel first + i, or `zeros`, a pixel of padding, outside the
+// image. T is float or a byte.
+template <class T>
+void point_to_taps(const ConvProblem& p, const T* x, const T* zeros, std::int64_t first,
+                   std::int64_t count, const T** table, std::int64_t step);
 
-// The same with one pointer per row of taps, to kernel[2] * channels consecutive floats. Rows that
-// cross the image's edge are written out, zeros included, to `edges`, which has room for
-// count * kernel[0] * kernel[1] of them. Needs group 1, dilation 1 along the width and dense
+// The same with one pointer per row of taps, to kernel[2] * channels elements in sequence. Rows
+// that cross the image's edge are written out, with padding of zeros[0], to `edges`, which has room
+// for count * kernel[0] * kernel[1] of them. Needs group 1, dilation 1 along the width and dense
 // pixels.
-void point_to_tap_rows(const ConvProblem& p, const float* x, const float* zeros, std::int64_t first,
-                       std::int64_t count, const float** table, std::int64_t step, float* edges);
+template <class T>
+void point_to_tap_rows(const ConvProblem& p, const T* x, const T* zeros, std::int64_t first,
+                       std::int64_t count, const T** table, std::int64_t step, T* edges);
 
 }  // namespace lanewise

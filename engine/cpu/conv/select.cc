@@ -20,58 +20,14 @@ constexpr const ConvAlgorithm* kAlgorithms[] = {
 // One core reads about this many bytes per cycle from memory.
 constexpr double kBytesPerCycle = 4.0;
 
-StridedCopy layout_copy(const Shape& shape, Layout from, Layout to, Isa isa) {
+StridedCopy layout_copy(const Shape& shape, DType dtype, Layout from, Layout to, Isa isa) {
   const std::vector<std::int64_t> in = layout_strides(shape, from), out = layout_strides(shape, to);
   std::vector<CopyDim> dims;
   for (int i = 0; i < shape.rank(); ++i) {
     const auto at = static_cast<std::size_t>(i);
     dims.push_back({shape[i], in[at], out[at]});
   }
-  return StridedCopy(std::move(dims), DType::kFloat32, isa);
-}
-
-std::size_t aligned_bytes(const Shape& shape) {
-  return aligned_size(checked_multiply(shape.elements(), 4));
-}
-
-// Around a step that wants channels-last: copies in scratch memory of what is row-major.
-Step wrap_layouts(Step inner, const LowerContext& c) {
-  constexpr Layout kLast = Layout::kChannelsLast;
-  const bool has_residual = c.has_input(3);
-  const bool in = c.layout(0) == kLast || same_bytes(c.shape(0), c.layout(0), kLast);
-  const bool out = c.out_layout(0) == kLast || same_bytes(c.out_shape(0), c.out_layout(0), kLast);
-  const bool residual =
-      !has_residual || c.layout(3) == kLast || same_bytes(c.shape(3), c.layout(3), kLast);
-  if (in && out && residual) return inner;
-  const std::size_t x_at = aligned_size(inner.scratch_bytes);
-  const std::size_t y_at = x_at + (in ? 0 : aligned_bytes(c.shape(0)));
-  const std::size_t r_at = y_at + (out ? 0 : aligned_bytes(c.out_shape(0)));
-  const std::size_t bytes = r_at + (residual ? 0 : aligned_bytes(c.out_shape(0)));
-  const StridedCopy copy_x = layout_copy(c.shape(0), Layout::kPlain, kLast, c.isa());
-  const StridedCopy copy_r = layout_copy(c.out_shape(0), Layout::kPlain, kLast, c.isa());
-  const StridedCopy copy_y = layout_copy(c.out_shape(0), kLast, Layout::kPlain, c.isa());
-  Step step = inner;
-  step.scratch_bytes = bytes;
-  step.run = [=, run_inner = std::move(inner.run)](const RunContext& run) {
-    std::array<const void*, 4> inputs{};
-    std::copy(run.inputs.begin(), run.inputs.end(), inputs.begin());
-    std::array<void*, 1> outputs{run.outputs[0]};
-    if (!in) {
-      copy_x.run(run.inputs[0], 0, run.scratch + x_at, 0, run.threads);
-      inputs[0] = run.scratch + x_at;
-    }
-    if (!residual) {
-      copy_r.run(run.inputs[3], 0, run.scratch + r_at, 0, run.threads);
-      inputs[3] = run.scratch + r_at;
-    }
-    if (!out) outputs[0] = run.scratch + y_at;
-    RunContext changed = run;
-    changed.inputs = inputs;
-    changed.outputs = outputs;
-    run_inner(changed);
-    if (!out) copy_y.run(run.scratch + y_at, 0, run.outputs[0], 0, run.threads);
-  };
-  return step;
+  return StridedCopy(std::move(dims), dtype, isa);
 }
 
 }  // namespace
@@ -81,6 +37,54 @@ bool ConvProblem::padded() const {
     if (pad[i] != 0 || pad_end[i] != 0) return true;
   }
   return false;
+}
+
+Step with_channels_last(Step inner, const LowerContext& c, std::initializer_list<int> inputs) {
+  constexpr Layout kLast = Layout::kChannelsLast;
+  struct Operand {
+    std::size_t index = 0, at = 0;
+    StridedCopy copy;
+  };
+  std::size_t bytes = aligned_size(inner.scratch_bytes);
+  const auto take = [&](const Shape& shape, DType dtype) {
+    const std::size_t at = bytes;
+    bytes += aligned_size(
+        checked_multiply(shape.elements(), static_cast<std::int64_t>(dtype_size(dtype))));
+    return at;
+  };
+  std::vector<Operand> in, out;
+  for (const int i : inputs) {
+    if (!c.has_input(i) || c.layout(i) == kLast || same_bytes(c.shape(i), c.layout(i), kLast))
+      continue;
+    in.push_back({static_cast<std::size_t>(i), take(c.shape(i), c.dtype(i)),
+                  layout_copy(c.shape(i), c.dtype(i), c.layout(i), kLast, c.isa())});
+  }
+  const Shape& y = c.out_shape(0);
+  const DType dtype = c.output(0).dtype;
+  if (c.out_layout(0) != kLast && !same_bytes(y, c.out_layout(0), kLast)) {
+    out.push_back({0, take(y, dtype), layout_copy(y, dtype, kLast, c.out_layout(0), c.isa())});
+  }
+  if (in.empty() && out.empty()) return inner;
+  Step step = inner;
+  step.scratch_bytes = bytes;
+  step.run = [=, run_inner = std::move(inner.run)](const RunContext& run) {
+    constexpr std::size_t kMost = 16;
+    std::array<const void*, kMost> changed_in{};
+    std::copy(run.inputs.begin(), run.inputs.end(), changed_in.begin());
+    std::array<void*, 1> changed_out{run.outputs[0]};
+    for (const Operand& operand : in) {
+      operand.copy.run(run.inputs[operand.index], 0, run.scratch + operand.at, 0, run.threads);
+      changed_in[operand.index] = run.scratch + operand.at;
+    }
+    for (const Operand& operand : out) changed_out[0] = run.scratch + operand.at;
+    RunContext changed = run;
+    changed.inputs = std::span(changed_in).first(run.inputs.size());
+    changed.outputs = changed_out;
+    run_inner(changed);
+    for (const Operand& operand : out)
+      operand.copy.run(run.scratch + operand.at, 0, run.outputs[0], 0, run.threads);
+  };
+  return step;
 }
 
 double ConvProblem::multiply_adds() const {
@@ -121,7 +125,7 @@ Step lower_conv(const ConvProblem& problem, const LowerContext& c) {
     }
     offers.emplace_back(algorithm, std::move(offer));
   }
-  Step step = wrap_layouts(best->build(problem, c), c);
+  Step step = with_channels_last(best->build(problem, c), c, {0, 3});
   step.algorithm = best->name;
   for (const auto& [algorithm, offer] : offers) {
     if (algorithm == best) continue;

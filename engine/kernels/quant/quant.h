@@ -1,5 +1,5 @@
 // Quantised arithmetic on rows of numbers: between floats and integers, element-wise operators on
-// quantised values, and integer products. Zero points and scales are the caller's to read.
+// quantised values. Zero points and scales are the caller's to read.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +42,6 @@ struct QuantRows {
   // y = clamp(round((sum + bias) * scale) + zero) over T's range; a null bias is zero.
   void (*requantize)(std::int64_t n, const std::int32_t* sums, const std::int32_t* bias,
                      const float* scales, std::int32_t zero, T* y) = nullptr;
-  // y = x - zero
-  void (*widen)(std::int64_t n, const T* x, std::int32_t zero, std::int16_t* y) = nullptr;
   void (*add)(std::int64_t n, const T* a, const T* b, const QuantBinary& p, T* y) = nullptr;
   void (*multiply)(std::int64_t n, const T* a, const T* b, const QuantBinary& p, T* y) = nullptr;
   // sums += x - zero
@@ -53,7 +51,7 @@ struct QuantRows {
 struct Quantize {
   QuantRows<std::uint8_t> u8;
   QuantRows<std::int8_t> s8;
-  QuantRows<std::uint16_t> u16;  // without widen: it would not fit
+  QuantRows<std::uint16_t> u16;
   QuantRows<std::int16_t> s16;
   void (*dequantize_s32)(std::int64_t n, const std::int32_t* x, QuantScale scale,
                          float* y) = nullptr;
@@ -61,37 +59,5 @@ struct Quantize {
   void (*extremes)(std::int64_t n, const float* x, float* low, float* high) = nullptr;
 };
 const Quantize& quantize(Isa isa);
-
-// out[r, j] = sum over taps t and depth i of a[r][t][i] w[t, i, j] in int32, modulo 2^32, for the
-// columns of one panel. Depth comes in pairs: an odd one is padded with zeros.
-struct IntTile {
-  std::int64_t rows = 0, taps = 0, pairs = 0;
-  const std::int16_t* const* a = nullptr;  // row r's tap t: a[r * taps + t], 2 * pairs numbers
-  const std::int16_t* packed = nullptr;    // [tap][pair][column][2]
-  std::int32_t* out = nullptr;             // [row][column]
-};
-
-// Tiles for panels of one width.
-struct IntPanel {
-  int columns = 0;
-  void (*tile)(const IntTile&) = nullptr;
-};
-
-struct IntProduct {
-  IntPanel panels[3];  // ascending widths; where registers are few, the last two are the same
-  // out[c] = sum over taps of a[t][c] w[t, c], for `channels`, a multiple of kDepthwiseChannels.
-  // Each weight is the low half of 32 bits whose high half is zero.
-  void (*depthwise)(std::int64_t channels, std::int64_t taps, const std::int16_t* const* a,
-                    const std::int32_t* w, std::int32_t* out) = nullptr;
-
-  // The narrowest panel that holds the columns, or the widest.
-  const IntPanel& panel_for(std::int64_t columns) const {
-    return columns <= panels[0].columns   ? panels[0]
-           : columns <= panels[1].columns ? panels[1]
-                                          : panels[2];
-  }
-};
-inline constexpr int kDepthwiseChannels = 16;
-const IntProduct& int_product(Isa isa);
 
 }  // namespace lanewise::kernels

@@ -87,12 +87,6 @@ static void requantize_row(std::int64_t n, const std::int32_t* __restrict sums,
 }
 
 template <class T>
-static void widen_row(std::int64_t n, const T* __restrict x, std::int32_t zero,
-                      std::int16_t* __restrict y) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = static_cast<std::int16_t>(x[i] - zero);
-}
-
-template <class T>
 static void add_row(std::int64_t n, const T* a, const T* b, const QuantBinary& p, T* __restrict y) {
   constexpr QuantRange kRange = {Limits<T>::kLow, Limits<T>::kHigh};
   const float a_scale = p.a_scale, b_scale = p.b_scale;
@@ -164,7 +158,6 @@ static constexpr kernels::QuantRows<T> byte_rows() {
   return {.quantize = quantize_row<T>,
           .dequantize = dequantize_row<T>,
           .requantize = requantize_row<T>,
-          .widen = widen_row<T>,
           .add = add_row<T>,
           .multiply = multiply_row<T>,
           .accumulate = accumulate_row<T>};

@@ -1,5 +1,5 @@
-// Weights of integer products: zero points subtracted, in the order that kernels/quant reads; and
-// the reading of quantisation parameters.
+// Scales and zero points: reading and checking them, and the kernels for the numbers they belong
+// to.
 #pragma once
 
 #include <cstdint>
@@ -10,25 +10,6 @@
 #include "engine/kernels/quant/quant.h"
 
 namespace lanewise {
-
-// A matrix for each tap: element (tap, depth, column) of an array of 8-bit numbers.
-struct IntWeights {
-  const void* data = nullptr;
-  DType dtype = DType::kInt8;
-  std::int64_t columns = 0, taps = 1, depth = 0;
-  std::int64_t column_stride = 1, tap_stride = 0, depth_stride = 1;
-};
-
-// Elements (int16) of packed weights: whole panels, pairs of depth.
-std::int64_t packed_int_size(const IntWeights& w, int panel);
-
-// [panel][tap][pair][column][2] for kernels::IntTile. `zeros` has one entry or one per column.
-void pack_int_weights(const IntWeights& w, const std::vector<std::int32_t>& zeros, int panel,
-                      std::int16_t* out);
-
-// [tap][column padded to kDepthwiseChannels] for IntProduct::depthwise; the depth is 1.
-void pack_depthwise_weights(const IntWeights& w, const std::vector<std::int32_t>& zeros,
-                            std::int32_t* out);
 
 // The integers of an array of int8, uint8, int16, uint16 or int32; {0} for a null pointer.
 std::vector<std::int32_t> read_zeros(DType dtype, const void* data, std::int64_t count);
