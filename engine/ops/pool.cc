@@ -151,11 +151,11 @@ Step lower_max(LowerContext& c) {
   if (c.dtype(0) == DType::kFloat32) {
     return make_step<float>(c, window, false, kernels::pool_f32(c.isa()).max, "rows");
   }
-  Step step;
-  visit_number(c.dtype(0), [&]<class T>(std::type_identity<T>) {
-    step = lower_plain<T, Kind::kMax>(c, window, false, 0);
-  });
-  return step;
+  if (c.dtype(0) == DType::kFloat64) return lower_plain<double, Kind::kMax>(c, window, false, 0);
+  const kernels::PoolBytes& kernel = kernels::pool_bytes(c.isa());
+  if (c.dtype(0) == DType::kUInt8)
+    return make_step<std::uint8_t>(c, window, false, kernel.max_u8, "rows");
+  return make_step<std::int8_t>(c, window, false, kernel.max_s8, "rows");
 }
 
 Step lower_average(LowerContext& c) {

@@ -36,4 +36,12 @@ struct PoolF32 {
 
 const PoolF32& pool_f32(Isa isa);
 
+// A window without taps gives the least number.
+struct PoolBytes {
+  void (*max_u8)(const PoolRow<std::uint8_t>&) noexcept;
+  void (*max_s8)(const PoolRow<std::int8_t>&) noexcept;
+};
+
+const PoolBytes& pool_bytes(Isa isa);
+
 }  // namespace lanewise::kernels
