@@ -1,5 +1,5 @@
 // Quantised products of com.microsoft: integer products between a quantisation and a scale, and
-// weights of a few bits, which are expanded when the file is read.
+// weights of a few bits in blocks of any order, which are expanded when the file is read.
 #include <string>
 
 #include "engine/onnx/upgrade.h"
@@ -153,8 +153,17 @@ void check_weights(const Rewriter& r, const PackedWeights& w) {
   }
 }
 
+// Blocks that are not in the order of the depth (g_idx) are expanded here; the operator itself
+// takes the others.
 void matmul_n_bits(Rewriter& r) {
+  if (!r.has_input(4)) return;
   PackedWeights w;
+  (void)r.input(1);
+  (void)r.input(2);
+  w.values = constant_input(r, 1, "B");
+  w.scales = constant_input(r, 2, "scales");
+  w.zeros = constant_input(r, 3, "zero_points");
+  w.groups = constant_input(r, 4, "g_idx");
   w.n = r.take<std::int64_t>("N").value_or(0);
   w.k = r.take<std::int64_t>("K").value_or(0);
   w.bits = r.take<std::int64_t>("bits").value_or(4);
@@ -170,12 +179,6 @@ void matmul_n_bits(Rewriter& r) {
     r.fail("attributes 'N', 'K' and 'block_size' must be positive, the last a multiple of 16");
   }
   w.blocks = (w.k + w.block - 1) / w.block;
-  (void)r.input(1);
-  (void)r.input(2);
-  w.values = constant_input(r, 1, "B");
-  w.scales = constant_input(r, 2, "scales");
-  w.zeros = constant_input(r, 3, "zero_points");
-  w.groups = constant_input(r, 4, "g_idx");
   check_weights(r, w);
   const std::string b = r.constant(w.expand());
   if (!r.has_input(5)) return r.become("MatMul", {r.input(0), b});

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 import lanewise as lw
+from lanewise import _core
 from tests.ops.one_node import Array
 
 ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -217,15 +218,76 @@ def test_matmul_n_bits(bits: int, zeros: bool, k: int, block: int) -> None:
             accuracy_level=1, atol=2e-4)  # fmt: skip
 
 
-def test_matmul_n_bits_wants_constants() -> None:
-    a, b = np.zeros((1, 16), np.float32), np.zeros((4, 1, 8), np.uint8)
-    scales = np.ones((4, 1), np.float32)
-    model = model_of("MatMulNBits", [a, b, scales], 1, (2,), K=16, N=4, bits=4, block_size=16)
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("zeros", ["none", "packed", "real", "given"])
+@pytest.mark.parametrize("rows", [0, 1, 4, 7, 16, 17, 200])
+def test_matmul_n_bits_rows(bits: int, zeros: str, rows: int) -> None:
+    """Few rows and many; zero points of both forms; weights and zero points that the caller gives;
+    a bias. Against float64, bounded by gamma_k sum |a| |b| (Higham section 3.1)."""
+    rng = np.random.default_rng(bits + rows)
+    n, k, block = 70, 150, 16
+    blocks = -(-k // block)
+    q = rng.integers(0, 2**bits, (n, blocks * block))
+    parts = 8 // bits
+    shifts = (np.arange(parts) * bits).astype(np.uint8)
+    packed = (q.reshape(n, blocks, -1, parts).astype(np.uint8) << shifts).sum(-1).astype(np.uint8)
+    scales = rng.uniform(0.01, 0.1, (n, blocks)).astype(np.float32)
+    zero = np.full((n, blocks), 2.0 ** (bits - 1), np.float32)
+    given: Array | None = None
+    if zeros == "real":
+        given = zero = rng.uniform(0, 2**bits, (n, blocks)).astype(np.float32)
+    elif zeros != "none":
+        values = rng.integers(0, 2**bits, (n, -(-blocks // parts) * parts))
+        zero = values[:, :blocks].astype(np.float32)
+        given = (values.reshape(n, -1, parts).astype(np.uint8) << shifts).sum(-1).astype(np.uint8)
+    a, bias = normal(rng, rows, k), normal(rng, n)
+    weights = (q.reshape(n, blocks, block).astype(np.float32) - zero[..., None]) * scales[..., None]
+    weights = weights.reshape(n, -1)[:, :k].astype(np.float64)
+    want = a.astype(np.float64) @ weights.T + bias
+    size = np.abs(a.astype(np.float64)) @ np.abs(weights.T) + np.abs(bias)
+    bound = 2.0**-24 * (k + 20) * size
+    inputs = [a, packed, scales, given, None, bias]
+    constants = () if zeros == "given" else (1, 2, 3)
+    model = model_of("MatMulNBits", inputs, 1, constants, K=k, N=n, bits=bits, block_size=block)
+    for isa in _core.isas():
+        loaded = lw.load(model, isa=isa, threads=2)
+        feed = {i.name: inputs[int(i.name[1:])] for i in loaded.inputs}
+        got = loaded.run(feed)[loaded.outputs[0].name]
+        assert got.shape == want.shape
+        assert np.all(np.abs(got - want) <= bound)
+
+
+def test_matmul_n_bits_in_another_order() -> None:
+    """Blocks that g_idx permutes: expanded when the file is read."""
+    rng = np.random.default_rng(4)
+    a, b = normal(rng, 3, 64), rng.integers(0, 256, (6, 4, 8)).astype(np.uint8)
+    scales = rng.uniform(0.01, 0.1, (6, 4)).astype(np.float32)
+    order = rng.integers(0, 4, 64).astype(np.int32)
+    inputs = [a, b, scales, None, order]
+    model = model_of("MatMulNBits", inputs, 1, (1, 2, 4), K=64, N=6, bits=4, block_size=16)
+    q = np.stack([b & 15, b >> 4], -1).reshape(6, 64).astype(np.float64)
+    want = a @ ((q - 8) * scales[:, order]).T
+    loaded = lw.load(model)
+    got = loaded.run({loaded.inputs[0].name: a})[loaded.outputs[0].name]
+    np.testing.assert_allclose(got, want, atol=1e-4)
+    model = model_of("MatMulNBits", inputs, 1, (2, 4), K=64, N=6, bits=4, block_size=16)
     with pytest.raises(lw.UnsupportedError, match="'B' that is not a constant"):
         lw.load(model)
-    model = model_of("MatMulNBits", [a, b, scales], 1, (1, 2), K=32, N=4, bits=4, block_size=16)
-    with pytest.raises(lw.ModelError, match="'B' must have 64 elements"):
-        lw.load(model)
+
+
+def test_matmul_n_bits_mistakes() -> None:
+    a, b = np.zeros((1, 16), np.float32), np.zeros((4, 1, 8), np.uint8)
+    scales = np.ones((4, 1), np.float32)
+    feed = {"x0": a}
+    for attributes, message in [
+        ({"K": 32, "N": 4, "bits": 4, "block_size": 16}, "last dimension of K = 32"),
+        ({"K": 16, "N": 5, "bits": 4, "block_size": 16}, "input 1 must have 40 elements"),
+        ({"K": 16, "N": 4, "bits": 4, "block_size": 24}, "must be positive|must have"),
+        ({"K": 16, "N": 4, "bits": 3, "block_size": 16}, "bits = 3"),
+    ]:
+        model = model_of("MatMulNBits", [a, b, scales], 1, (1, 2), **attributes)
+        with pytest.raises(lw.LanewiseError, match=message):
+            lw.load(model).run(feed)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (4, 4), (2, 3, 7, 7)])
