@@ -24,6 +24,9 @@ bool is_narrow(DType dtype);
 // meet cancel, so that a chain rounds once.
 void widen_floats(Graph& graph, const ConstantMaker& constants);
 
+// Operators between DequantizeLinear and QuantizeLinear become operators on integers.
+void fuse_quantised(Graph& graph);
+
 // BatchNormalization after a Conv or ConvTranspose with constant weights becomes part of them.
 void fold_batch_norm(Graph& graph, const ConstantMaker& constants);
 

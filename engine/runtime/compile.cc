@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/passes/passes.h"
+#include "engine/runtime/fold_dequantised.h"
 #include "engine/runtime/memory.h"
 #include "engine/runtime/partition.h"
 #include "engine/runtime/segment.h"
@@ -121,6 +122,8 @@ void Compiler::rewrite() {
   remove_dead(graph_);
   widen_floats(graph_, constants);
   if (options_.fuse) {
+    fuse_quantised(graph_);
+    fold_dequantised(graph_, constants, options_, compile_);
     fold_batch_norm(graph_, constants);
     fuse_epilogues(graph_);
     shuffle_channels(graph_);

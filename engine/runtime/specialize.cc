@@ -2,6 +2,9 @@
 #include "engine/runtime/specialize.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
+#include <string>
 
 #include "engine/runtime/evaluate.h"
 
@@ -23,7 +26,9 @@ class Walker {
  public:
   Walker(const Graph& graph, Facts& facts, Folded& folded, const Options& options,
          const LowerContext::SubgraphCompiler& compile)
-      : graph_(graph), facts_(facts), folded_(folded), options_(options), compile_(compile) {}
+      : graph_(graph), facts_(facts), folded_(folded), options_(options), compile_(compile) {
+    if (options.fuse) find_weights();
+  }
 
   Walk run(int first) {
     Walk walk;
@@ -68,6 +73,28 @@ class Walker {
     return false;
   }
 
+  // DequantizeLinear whose result is only multiplied, as weights or bias: passes look for these,
+  // and what they leave is folded afterwards.
+  void find_weights() {
+    std::map<ValueId, const Node*> made;
+    for (const Node& node : graph_.nodes) {
+      if (op_name(*node.op) == "DequantizeLinear") made[node.outputs[0]] = &node;
+    }
+    for (const auto& [id, node] : made) weights_.insert(node);
+    if (made.empty()) return;
+    for (const Node& node : graph_.nodes) {
+      const std::string name = op_name(*node.op);
+      const bool product = name == "Conv" || name == "Gemm" || name == "MatMul";
+      for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+        if (product && (i == 1 || i == 2)) continue;
+        if (const auto at = made.find(node.inputs[i]); at != made.end()) weights_.erase(at->second);
+      }
+    }
+    for (ValueId id : graph_.outputs) {
+      if (const auto at = made.find(id); at != made.end()) weights_.erase(at->second);
+    }
+  }
+
   const ValueInfo& fact(ValueId id) const { return facts_.values[static_cast<std::size_t>(id)]; }
 
   bool reuse_folded(int index, const Node& node) {
@@ -79,7 +106,7 @@ class Walker {
 
   bool foldable(const Node& node, const std::vector<ValueInfo>& inputs,
                 const std::vector<ValueInfo>& outputs) const {
-    if (node.op->impure) return false;
+    if (node.op->impure || weights_.contains(&node)) return false;
     std::int64_t in_bytes = 0, out_bytes = 0;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       const bool shape_only = node.op->shape_only && i == 0;
@@ -119,6 +146,7 @@ class Walker {
   Folded& folded_;
   const Options& options_;
   const LowerContext::SubgraphCompiler& compile_;
+  std::set<const Node*> weights_;
 };
 
 }  // namespace
