@@ -18,7 +18,7 @@ from lanewise.benchmark.engines import ENGINES, Engine
 from lanewise.benchmark.turns import SETTLE_SECONDS
 from lanewise.machine import cpu_name
 
-from . import report, subject
+from . import quantise, report, subject
 from .measure import Result, Settings, measure
 
 DEFAULT_PEERS = ("lanewise", "onnxruntime", "openvino")
@@ -44,7 +44,12 @@ def parser() -> argparse.ArgumentParser:
     peers = ",".join(DEFAULT_PEERS)
     out.add_argument("--peers", default=peers, help=f"engines of {known} ({peers})")
     out.add_argument(
-        "--tolerance", type=float, default=1e-3, help="relative error that agrees (1e-3)"
+        "--quantise", choices=quantise.FORMS, help="to 8 bits first, in files of this form"
+    )
+    out.add_argument(
+        "--tolerance",
+        type=float,
+        help=f"relative error that agrees (1e-3, or {quantise.TOLERANCE} when quantised)",
     )
     out.add_argument("--cache", type=Path, metavar="DIR", help="keep the networks' files here")
     out.add_argument(
@@ -62,10 +67,11 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     try:
         engines = available(args.peers.split(","))
-        settings = Settings(args.threads, args.rounds, args.turn, args.tolerance)
+        tolerance = args.tolerance or (quantise.TOLERANCE if args.quantise else 1e-3)
+        settings = Settings(args.threads, args.rounds, args.turn, tolerance)
         results = compare(args.names or networks.names(), engines, settings, args)
         peers = [engine.name for engine in engines]
-        show(results, peers, context(engines, settings, args.batch), args)
+        show(results, peers, context(engines, settings, args), args)
     except (KeyError, OSError, ValueError) as error:
         TELL.print(f"error: {error}", style="red", markup=False, highlight=False)
         return 1
@@ -113,19 +119,24 @@ def compare(
 
             with tempfile.TemporaryDirectory() as scratch:
                 one = subject.find(name, args.cache or Path(scratch), args.batch, args.seed)
+                if args.quantise:
+                    one = quantise.quantised(one, args.quantise, Path(scratch), args.seed)
                 results.append(measure(one, engines, settings, tick))
             if results[-1].interrupted:
                 break
     return results
 
 
-def context(engines: Sequence[Engine], settings: Settings, batch: int) -> dict[str, Any]:
+def context(
+    engines: Sequence[Engine], settings: Settings, args: argparse.Namespace
+) -> dict[str, Any]:
     """What a reader needs to judge the figures: machine, versions and settings."""
     return {
         "cpu": cpu_name(),
         "cpus_allowed": len(os.sched_getaffinity(0)),
         "threads": settings.threads,
-        "batch": batch,
+        "batch": args.batch,
+        "numbers": f"8 bits, {args.quantise}" if args.quantise else "float32",
         "rounds": settings.rounds,
         "turn_seconds": settings.turn_seconds,
         "settle_seconds": SETTLE_SECONDS,
@@ -161,7 +172,7 @@ def show(
 
 def _heading(about: dict[str, Any]) -> list[str]:
     lines = [
-        f"{about['cpu']}, {about['threads']} thread(s), batch {about['batch']}, float32",
+        f"{about['cpu']}, {about['threads']} thread(s), batch {about['batch']}, {about['numbers']}",
         f"{about['rounds']} rounds; in each, every engine in turn for {about['turn_seconds']} s, "
         "one by one in changing order",
         f"warm-up: {about['warm_up']}; the median of each turn, then of all rounds (± spread)",

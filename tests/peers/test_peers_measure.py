@@ -14,7 +14,7 @@ import pytest
 
 from bench import networks
 from bench.peers import __main__ as command
-from bench.peers import subject
+from bench.peers import quantise, subject
 from bench.peers.measure import Settings, measure
 from bench.peers.subject import Subject
 from lanewise.benchmark.engines import ENGINES, Array, Engine, Feed, Loaded, Run, Setup, difference
@@ -184,3 +184,25 @@ def test_a_lanewise_that_fails_is_a_failure(
     arguments = ["squeezenet1.1", "--rounds", "1", "--peers", "lanewise,onnxruntime"]
     assert command.main(arguments) == 1
     assert "lanewise left out, cannot run: no kernel for Foo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", quantise.FORMS)
+def test_quantised_subject(tmp_path: Path, form: str) -> None:
+    pytest.importorskip("onnxruntime.quantization", reason="the quantiser is not installed")
+    whole = subject.find("lenet5", tmp_path, 1, 0)
+    small = quantise.quantised(whole, form, tmp_path, 0)
+    operators = {node.op_type for node in onnx.load(small.file).graph.node}
+    assert "Softmax" in operators
+    assert {"QDQ": "DequantizeLinear", "QOperator": "QLinearConv"}[form] in operators
+    peers = [ENGINES[name] for name in ("lanewise", "onnxruntime")]
+    settings = Settings(rounds=1, turn_seconds=0.0, tolerance=quantise.TOLERANCE)
+    result = measure(small, peers, settings)
+    assert result.name == f"lenet5 {form}" and set(result.times) == {"lanewise", "onnxruntime"}
+
+
+def test_quantised_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxruntime.quantization", reason="the quantiser is not installed")
+    options = ["lenet5", "--peers", "lanewise", "--rounds", "1", "--turn", "0", "--json"]
+    assert command.main([*options, "--quantise", "QDQ", "--cache", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "8 bits, QDQ" in json.dumps(found) and "lenet5 QDQ" in json.dumps(found)
