@@ -134,11 +134,18 @@ void ByteProduct::run(const ByteRows& rows, const std::byte* packed, std::int64_
     }
     tile.row_adds = row_adds;
   }
+  if (rows.words) tile.depth = 4 * words();  // the weights past the depth are zeros
   const std::size_t element =
       target.output.type == kernels::ByteResult::kSums ? sizeof(std::int32_t) : 1;
   for (std::int64_t p = begin; p < end; ++p) {
     const std::int64_t place = p * columns_.width();
     tile.panel = panels + place * weights_.taps * 4 * words();
+    if (p + 1 < end) {
+      tile.ahead = panels + (place + columns_.width()) * weights_.taps * 4 * words();
+      tile.ahead_bytes = columns_.vectors_of(p + 1) * columns_.lanes * weights_.taps * 4 * words();
+    } else {
+      tile.ahead = nullptr;
+    }
     tile.starts = target.starts + place;
     tile.factors = header.one ? nullptr : zeros + place;
     tile.columns = static_cast<int>(std::min(columns_.width(), weights_.columns - place));

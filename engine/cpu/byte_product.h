@@ -29,6 +29,7 @@ struct ByteWeights {
 struct ByteRows {
   const std::uint8_t* const* table = nullptr;
   std::int64_t step = 0, offset = 0, count = 0;
+  bool words = false;  // whole words of four bytes may be read of each row
 };
 
 // Where the products of a block go: arrays are in the order of places.

@@ -184,7 +184,10 @@ class IntConv {
   // What prepare() makes: starts, scales and shifts of each group, then a pixel of padding.
   std::int64_t places() const { return groups_ * columns().places(); }
   std::size_t array_bytes() const { return aligned_size(checked_multiply(places(), 4)); }
-  std::int64_t padding_bytes() const { return p_.channels * (tap_rows_ ? p_.kernel[2] : 1); }
+  // A row of taps, and as far as whole words of it reach.
+  std::int64_t row() const { return p_.channels * p_.kernel[2]; }
+  std::int64_t row_bytes() const { return round_up(row(), 4); }
+  std::int64_t padding_bytes() const { return tap_rows_ ? row_bytes() : p_.channels; }
 
   void book(LowerContext& c) {
     const auto take = [&](std::size_t bytes) {
@@ -218,8 +221,7 @@ class IntConv {
       adds_at_ = scratch_ - thread_at_;
       take(static_cast<std::size_t>(block_rows_) * sizeof(std::int32_t));
       edges_at_ = scratch_ - thread_at_;
-      if (tap_rows_)
-        take(static_cast<std::size_t>(block_rows_ * taps_ * p_.kernel[2] * p_.channels));
+      if (tap_rows_) take(static_cast<std::size_t>(block_rows_ * taps_ * row_bytes()));
     }
     thread_bytes_ = scratch_ - thread_at_;
     scratch_ = thread_at_ + thread_bytes_ * static_cast<std::size_t>(threads_);
@@ -297,7 +299,7 @@ class IntConv {
     const auto* x = run.in<std::uint8_t>(in_.x);
     if (tap_rows_) {
       point_to_tap_rows(p_, x, nothing, first, count, table, block_rows_,
-                        reinterpret_cast<std::uint8_t*>(scratch + edges_at_));
+                        reinterpret_cast<std::uint8_t*>(scratch + edges_at_), row_bytes() - row());
     } else {
       point_to_taps(p_, x, nothing, first, count, table, block_rows_);
     }
@@ -313,7 +315,7 @@ class IntConv {
       target.starts =
           reinterpret_cast<const std::int32_t*>(prepared) + group * product_.columns().places();
       target.output = output(run, prepared, group);
-      product_.run({table, block_rows_, group * channels_, count},
+      product_.run({table, block_rows_, group * channels_, count, tap_rows_},
                    packed + static_cast<std::size_t>(group) * group_bytes(), begin, end, target,
                    reinterpret_cast<std::int32_t*>(scratch + adds_at_));
       unit += end - begin;

@@ -76,8 +76,10 @@ void point_to_taps(const ConvProblem& p, const T* x, const T* zeros, std::int64_
 
 template <class T>
 void point_to_tap_rows(const ConvProblem& p, const T* x, const T* zeros, std::int64_t first,
-                       std::int64_t count, const T** table, std::int64_t step, T* edges) {
+                       std::int64_t count, const T** table, std::int64_t step, T* edges,
+                       std::int64_t slack) {
   const std::int64_t width = p.kernel[2];
+  const T* const end = x + p.batch * p.in_pixels() * p.channels;
   for_each_run(p, first, count, [&](const Run& run) {
     const T** to = table + run.index - run.begin;
     // Windows [whole.begin, whole.end) read no padding along the width.
@@ -91,7 +93,8 @@ void point_to_tap_rows(const ConvProblem& p, const T* x, const T* zeros, std::in
         }
         for (std::int64_t o = run.begin; o < run.end; ++o) {
           const std::int64_t left = o * p.stride[2] - p.pad[2];
-          if (o >= whole.begin && o < whole.end) {
+          const bool reaches_end = end - line < (left + width) * p.channels + slack;
+          if (o >= whole.begin && o < whole.end && !reaches_end) {
             to[o] = line + left * p.channels;
             continue;
           }
@@ -100,7 +103,7 @@ void point_to_tap_rows(const ConvProblem& p, const T* x, const T* zeros, std::in
           to[o] = edges;
           T* next = std::fill_n(edges, std::min(from - left, width) * p.channels, zeros[0]);
           next = std::copy(line + from * p.channels, line + until * p.channels, next);
-          edges += width * p.channels;
+          edges += width * p.channels + slack;
           std::fill(next, edges, zeros[0]);
         }
       }
@@ -112,7 +115,7 @@ void point_to_tap_rows(const ConvProblem& p, const T* x, const T* zeros, std::in
   template void point_to_taps<T>(const ConvProblem&, const T*, const T*, std::int64_t,     \
                                  std::int64_t, const T**, std::int64_t);                   \
   template void point_to_tap_rows<T>(const ConvProblem&, const T*, const T*, std::int64_t, \
-                                     std::int64_t, const T**, std::int64_t, T*);
+                                     std::int64_t, const T**, std::int64_t, T*, std::int64_t);
 LANEWISE_ROWS_OF(float)
 LANEWISE_ROWS_OF(std::uint8_t)
 #undef LANEWISE_ROWS_OF

@@ -19,12 +19,14 @@ template <class T>
 void point_to_taps(const ConvProblem& p, const T* x, const T* zeros, std::int64_t first,
                    std::int64_t count, const T** table, std::int64_t step);
 
-// The same with one pointer per row of taps, to kernel[2] * channels elements in sequence. Rows
-// that cross the image's edge are written out, with padding of zeros[0], to `edges`, which has room
-// for count * kernel[0] * kernel[1] of them. Needs group 1, dilation 1 along the width and dense
-// pixels.
+// The same with one pointer per row of taps, to kernel[2] * channels elements in sequence; `slack`
+// elements after them may be read. Rows that cross the image's edge, or reach the end of x, are
+// written out, with padding of zeros[0], to `edges`, which has room for count * kernel[0] *
+// kernel[1] of them with their slack; `zeros` is as long as one. Needs group 1, dilation 1 along
+// the width and dense pixels.
 template <class T>
 void point_to_tap_rows(const ConvProblem& p, const T* x, const T* zeros, std::int64_t first,
-                       std::int64_t count, const T** table, std::int64_t step, T* edges);
+                       std::int64_t count, const T** table, std::int64_t step, T* edges,
+                       std::int64_t slack = 0);
 
 }  // namespace lanewise

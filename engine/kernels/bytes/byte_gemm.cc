@@ -10,6 +10,14 @@ using kernels::ByteGemm;
 using kernels::ByteResult;
 using kernels::ByteTile;
 
+constexpr int kLineBytes = 64;
+
+// What is fetched while tiles run, line by line; at its end the same line again and again.
+struct Fetch {
+  const std::uint8_t* next;
+  const std::uint8_t* end;
+};
+
 // Up to four bytes as the lanes of one word, zeros after them.
 LANEWISE_INLINE std::uint32_t word_of(const std::uint8_t* p, std::int64_t n) {
   std::uint32_t word = p[0];
@@ -77,7 +85,7 @@ LANEWISE_INLINE void finish_rows(const ByteTile& t, std::int64_t row,
 }
 
 template <bool kSigned, int kVectors, int kRows>
-void tile_rows(const ByteTile& t, std::int64_t row) noexcept {
+void tile_rows(const ByteTile& t, std::int64_t row, Fetch& fetch) noexcept {
   U32 sums[kRows][kVectors];
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
@@ -88,6 +96,8 @@ void tile_rows(const ByteTile& t, std::int64_t row) noexcept {
   const std::uint8_t* w = t.panel;
   const std::uint8_t* const* rows = t.rows + row;
   const std::int64_t whole = t.depth / 4 * 4, rest = t.depth - whole;
+  const std::uint8_t* ahead = fetch.next;
+  const std::int64_t line = ahead < fetch.end ? kLineBytes : 0;
   for (std::int64_t tap = 0; tap < t.taps; ++tap, rows += t.row_step) {
     const std::uint8_t* a[kRows];
 #pragma GCC unroll 16
@@ -96,6 +106,8 @@ void tile_rows(const ByteTile& t, std::int64_t row) noexcept {
     for (std::int64_t i = 0; i < whole; i += 4, w += kVectors * kBytes) {
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) words[r] = whole_word(a[r] + i);
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += line;
       add_products<kSigned>(words, w, sums);
     }
     if (rest != 0) {
@@ -105,21 +117,24 @@ void tile_rows(const ByteTile& t, std::int64_t row) noexcept {
       w += kVectors * kBytes;
     }
   }
+  fetch.next = ahead;
   finish_rows(t, row, sums);
 }
 
 template <bool kSigned, int kVectors, int kRows>
 void tile(const ByteTile& t) noexcept {
+  Fetch fetch = {t.panel, t.panel};
+  if (t.ahead != nullptr) fetch = {t.ahead, t.ahead + t.ahead_bytes};
   std::int64_t row = 0;
-  for (; row + kRows <= t.count; row += kRows) tile_rows<kSigned, kVectors, kRows>(t, row);
+  for (; row + kRows <= t.count; row += kRows) tile_rows<kSigned, kVectors, kRows>(t, row, fetch);
   if constexpr (kRows > 8) {
-    for (; row + 8 <= t.count; row += 8) tile_rows<kSigned, kVectors, 8>(t, row);
+    for (; row + 8 <= t.count; row += 8) tile_rows<kSigned, kVectors, 8>(t, row, fetch);
   }
   if constexpr (kRows > 4) {
-    for (; row + 4 <= t.count; row += 4) tile_rows<kSigned, kVectors, 4>(t, row);
+    for (; row + 4 <= t.count; row += 4) tile_rows<kSigned, kVectors, 4>(t, row, fetch);
   }
-  for (; row + 2 <= t.count; row += 2) tile_rows<kSigned, kVectors, 2>(t, row);
-  if (row < t.count) tile_rows<kSigned, kVectors, 1>(t, row);
+  for (; row + 2 <= t.count; row += 2) tile_rows<kSigned, kVectors, 2>(t, row, fetch);
+  if (row < t.count) tile_rows<kSigned, kVectors, 1>(t, row, fetch);
 }
 
 template <bool kSigned>

@@ -34,6 +34,9 @@ struct ByteTile {
   void* out = nullptr;                     // int32 or bytes, as output.type says
   std::int64_t ldc = 0;                    // elements between rows
   int columns = 0;                         // of C: those past them are not written
+  // Fetched into the second level meanwhile, a cache line for each step of the depth.
+  const std::uint8_t* ahead = nullptr;
+  std::int64_t ahead_bytes = 0;
   ByteOutput output;
 };
 

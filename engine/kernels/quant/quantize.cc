@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "engine/kernels/quant/quant.h"
-#include "engine/simd/simd.h"
+#include "engine/simd/bytes.h"
 
 namespace lanewise::LANEWISE_ISA {
 
@@ -86,6 +86,49 @@ static void requantize_row(std::int64_t n, const std::int32_t* __restrict sums,
   }
 }
 
+// As many numbers as a vector has lanes.
+template <class T>
+LANEWISE_INLINE I32 widened(const T* p) {
+  typedef T Few __attribute__((vector_size(kLanes * sizeof(T))));
+  Few few;
+  std::memcpy(&few, p, sizeof(few));
+  return __builtin_convertvector(few, I32);
+}
+
+// narrow() takes four vectors for interleaved ones: its words, in the order of the vectors.
+LANEWISE_INLINE U32 in_order(U32 v) {
+  constexpr int kBlocks = kLanes / 4;
+  if constexpr (kBlocks == 1) return v;
+  I32 source;
+  for (int i = 0; i < kLanes; ++i) source[i] = 4 * (i % kBlocks) + i / kBlocks;
+  return reinterpret_cast<U32>(permute(reinterpret_cast<F32>(v), source));
+}
+
+// Whole vectors of bytes from the front; returns how many elements they were.
+template <class T>
+static std::int64_t add_vectors(std::int64_t n, const T* a, const T* b, const QuantBinary& p,
+                                T* __restrict y) {
+  const F32 a_scale = splat(p.a_scale), b_scale = splat(p.b_scale);
+  const F32 most = splat(static_cast<float>(Limits<T>::kHigh - p.zero));
+  const Narrowing how = narrowing(p.zero, Limits<T>::kLow, Limits<T>::kHigh);
+  const I32 a_zero = I32{} + p.a_zero, b_zero = I32{} + p.b_zero;
+  std::int64_t i = 0;
+  for (; i + kBytes <= n; i += kBytes) {
+    I32 v[4];
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const I32 left = widened(a + i + j * kLanes) - a_zero;
+      const I32 right = widened(b + i + j * kLanes) - b_zero;
+      v[j] = nearest(min(__builtin_convertvector(left, F32) * a_scale +
+                             __builtin_convertvector(right, F32) * b_scale,
+                         most));
+    }
+    const U32 bytes = in_order(narrow(v, how));
+    std::memcpy(y + i, &bytes, sizeof(bytes));
+  }
+  return i;
+}
+
 template <class T>
 static void add_row(std::int64_t n, const T* a, const T* b, const QuantBinary& p, T* __restrict y) {
   constexpr QuantRange kRange = {Limits<T>::kLow, Limits<T>::kHigh};
@@ -96,7 +139,7 @@ static void add_row(std::int64_t n, const T* a, const T* b, const QuantBinary& p
         rounded(left + static_cast<float>(right - b_zero) * b_scale, zero, kRange));
   };
   if (p.a_step == 1 && p.b_step == 1) {
-    for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t i = add_vectors(n, a, b, p, y); i < n; ++i)
       y[i] = sum(static_cast<float>(a[i] - a_zero) * a_scale, b[i]);
   } else if (p.a_step == 0) {
     const float left = static_cast<float>(a[0] - a_zero) * a_scale;
