@@ -18,6 +18,16 @@ locale_t utf8_locale() {
   return locale;
 }
 
+// Turkish and Azerbaijani: I is the capital of a dotless i, a dotted one that of i.
+constexpr char32_t kDotlessI = 0x131, kDottedI = 0x130;
+
+char32_t lower_dotless(char32_t rune) {
+  return rune == 'I' ? kDotlessI : rune == kDottedI ? U'i' : lower_rune(rune);
+}
+char32_t upper_dotless(char32_t rune) {
+  return rune == 'i' ? kDottedI : rune == kDotlessI ? U'I' : upper_rune(rune);
+}
+
 std::string mapped(std::string_view text, char32_t (*map)(char32_t)) {
   std::string result;
   result.reserve(text.size());
@@ -88,7 +98,16 @@ char32_t upper_rune(char32_t rune) {
                            : static_cast<char32_t>(towupper_l(static_cast<wint_t>(rune), locale));
 }
 
-std::string lower_text(std::string_view text) { return mapped(text, lower_rune); }
-std::string upper_text(std::string_view text) { return mapped(text, upper_rune); }
+Language language_of(std::string_view locale) {
+  const std::string_view name = locale.substr(0, locale.find_first_of("_-.@"));
+  return name == "tr" || name == "az" ? Language::kDotlessI : Language::kAny;
+}
+
+std::string lower_text(std::string_view text, Language language) {
+  return mapped(text, language == Language::kDotlessI ? lower_dotless : lower_rune);
+}
+std::string upper_text(std::string_view text, Language language) {
+  return mapped(text, language == Language::kDotlessI ? upper_dotless : upper_rune);
+}
 
 }  // namespace lanewise

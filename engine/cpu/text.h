@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,7 +18,13 @@ bool is_space(char32_t rune);
 // Case by code point, independent of the process's locale: "ß" stays itself.
 char32_t lower_rune(char32_t rune);
 char32_t upper_rune(char32_t rune);
-std::string lower_text(std::string_view text);
-std::string upper_text(std::string_view text);
+
+// Whose rules whole texts follow. They differ from Unicode's for single letters where i has two
+// forms, with a dot and without.
+enum class Language : std::uint8_t { kAny, kDotlessI };
+// Of "tr_TR.UTF-8", "az" and the like; kAny for all others.
+Language language_of(std::string_view locale);
+std::string lower_text(std::string_view text, Language language = Language::kAny);
+std::string upper_text(std::string_view text, Language language = Language::kAny);
 
 }  // namespace lanewise

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "engine/graph/context.h"
+
 namespace lanewise {
 namespace {
 
@@ -40,6 +42,11 @@ std::vector<DType> type_of(DType dtype, const std::vector<DType>& holds) {
 std::vector<DType> type_of(const Tensor& value) {
   return type_of(value.dtype(),
                  is_container(value.dtype()) ? container_of(value).holds : std::vector<DType>{});
+}
+
+const Tensor* owned_input(const RunContext& run, int input) {
+  const auto* told = dynamic_cast<const OwnedInputs*>(run.emitter);
+  return told == nullptr ? nullptr : told->owned(static_cast<std::size_t>(input));
 }
 
 std::string type_text(const std::vector<DType>& type) {

@@ -3,12 +3,15 @@
 // kMap.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "engine/graph/tensor.h"
 
 namespace lanewise {
+
+struct RunContext;
 
 struct Container {
   // What an item is, outermost first: {kFloat32}, or {kSequence, kFloat32} in an optional of a
@@ -27,6 +30,18 @@ inline const Container& container_of(const Tensor& value) { return *value.as<Con
 // The type of a value: {kFloat32} of a tensor, {kSequence, kFloat32} of a sequence.
 std::vector<DType> type_of(DType dtype, const std::vector<DType>& holds);
 std::vector<DType> type_of(const Tensor& value);
+
+// Told by the emitter of a step: which of its inputs lie in memory of their own, so that a
+// container may share them.
+class OwnedInputs {
+ public:
+  virtual ~OwnedInputs() = default;
+  // Null where the step's input is in memory that others use after it.
+  virtual const Tensor* owned(std::size_t input) const = 0;
+};
+
+// Null as well where nothing is told.
+const Tensor* owned_input(const RunContext& run, int input);
 
 // "float32", "sequence(float32)", "map(int64, float32)"; "?" stands for what is not known.
 std::string type_text(const std::vector<DType>& type);

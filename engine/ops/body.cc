@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "engine/base/error.h"
+#include "engine/graph/container.h"
 
 namespace lanewise {
 namespace {
@@ -37,6 +38,8 @@ std::vector<Tensor> Body::call(const RunContext& run, std::vector<Tensor> formal
 Tensor Body::input(const RunContext& run, int i) const {
   const auto index = static_cast<std::size_t>(i);
   if (index >= forms_.size() || forms_[index].dtype == DType::kUndefined) return {};
+  if (const Tensor* owned = owned_input(run, i))
+    return owned->viewed(forms_[index].dtype, forms_[index].shape);
   return Tensor::wrap(forms_[index].dtype, forms_[index].shape, run.inputs[index], nullptr);
 }
 

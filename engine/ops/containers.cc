@@ -37,6 +37,11 @@ Tensor ValueInput::view(const RunContext& run) const {
   return Tensor::wrap(dtype_, shape_, run.inputs[static_cast<std::size_t>(index_)], nullptr);
 }
 
+Tensor ValueInput::kept(const RunContext& run) const {
+  const Tensor* owned = owned_input(run, index_);
+  return owned != nullptr ? owned->viewed(dtype_, shape_) : view(run).copy();
+}
+
 const Container& ValueInput::container(const RunContext& run) const {
   return *run.in<Container>(index_);
 }

@@ -26,7 +26,8 @@ class ValueInput {
   DType dtype() const { return dtype_; }
   // Valid during the step.
   Tensor view(const RunContext& run) const;
-  Tensor copy(const RunContext& run) const { return view(run).copy(); }
+  // The value in memory that outlives the step: shared where that can be, else a copy.
+  Tensor kept(const RunContext& run) const;
   const Container& container(const RunContext& run) const;
   // The one value of an integer input; `missing` where it is left out.
   std::int64_t integer(const RunContext& run, std::int64_t missing) const;

@@ -22,7 +22,7 @@ Step lower_optional(LowerContext& c) {
               type = c.attr_type("type")](const RunContext& run) {
     Container content{type, {}};
     if (value.present()) {
-      content.items.push_back(value.copy(run));
+      content.items.push_back(value.kept(run));
       content.holds = type_of(content.items[0]);
     }
     run.emitter->emit(0, make_container(DType::kOptional, std::move(content)));
@@ -52,7 +52,7 @@ Step lower_get_element(LowerContext& c) {
   Step step;
   step.algorithm = "optional";
   step.run = [value = ValueInput(c, 0), where = c.where()](const RunContext& run) {
-    if (value.dtype() != DType::kOptional) return run.emitter->emit(0, value.copy(run));
+    if (value.dtype() != DType::kOptional) return run.emitter->emit(0, value.kept(run));
     const Container& content = value.container(run);
     if (content.items.empty()) {
       throw ModelError(where + "the optional is empty; ask OptionalHasElement first");

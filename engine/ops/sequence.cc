@@ -24,7 +24,7 @@ Step lower_construct(LowerContext& c) {
   step.algorithm = "sequence";
   step.run = [inputs = std::move(inputs)](const RunContext& run) {
     Container content{{inputs[0].dtype()}, {}};
-    for (const ValueInput& input : inputs) content.items.push_back(input.copy(run));
+    for (const ValueInput& input : inputs) content.items.push_back(input.kept(run));
     run.emitter->emit(0, make_container(DType::kSequence, std::move(content)));
   };
   return step;
@@ -101,7 +101,7 @@ Step lower_insert(LowerContext& c) {
     const std::size_t place =
         checked_position(at.integer(run, static_cast<std::int64_t>(size)), size, size + 1, where);
     content.items.insert(content.items.begin() + static_cast<std::ptrdiff_t>(place),
-                         item.copy(run));
+                         item.kept(run));
     run.emitter->emit(0, make_container(DType::kSequence, std::move(content)));
   };
   return step;

@@ -38,21 +38,22 @@ void infer_normalizer(InferContext& c) {
 
 Step lower_normalizer(LowerContext& c) {
   const bool sensitive = c.attr_int("is_case_sensitive") != 0;
+  const Language language = language_of(c.attr_string("locale"));
   std::set<std::string, std::less<>> stops;
   for (const std::string& word : c.attr_strings("stopwords")) {
-    stops.insert(sensitive ? word : lower_text(word));
+    stops.insert(sensitive ? word : lower_text(word, language));
   }
   Step step;
   step.algorithm = "texts";
-  step.run = [sensitive, stops = std::move(stops), count = c.shape(0).elements(),
+  step.run = [sensitive, language, stops = std::move(stops), count = c.shape(0).elements(),
               rank = c.shape(0).rank(),
               action = std::string(c.attr_string("case_change_action"))](const RunContext& run) {
     std::vector<std::string> kept;
     for (std::int64_t i = 0; i < count; ++i) {
       const std::string& text = run.in<std::string>(0)[i];
-      if (stops.contains(sensitive ? text : lower_text(text))) continue;
-      kept.push_back(action == "LOWER"   ? lower_text(text)
-                     : action == "UPPER" ? upper_text(text)
+      if (stops.contains(sensitive ? text : lower_text(text, language))) continue;
+      kept.push_back(action == "LOWER"   ? lower_text(text, language)
+                     : action == "UPPER" ? upper_text(text, language)
                                          : text);
     }
     if (kept.empty()) kept.emplace_back();
@@ -170,7 +171,9 @@ constexpr AttrDef kNormalizerAttrs[] = {
      .type = AttrType::kString,
      .doc = "NONE, LOWER or UPPER",
      .string_default = "NONE"},
-    {.name = "locale", .type = AttrType::kString, .doc = "not used: cases are Unicode's"}};
+    {.name = "locale",
+     .type = AttrType::kString,
+     .doc = "cases are Unicode's, but for i of tr and az (Turkish and Azerbaijani)"}};
 constexpr AttrDef kSplitAttrs[] = {
     {.name = "delimiter", .type = AttrType::kString, .doc = "white space if empty"},
     {.name = "maxsplit",

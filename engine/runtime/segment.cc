@@ -7,9 +7,46 @@
 #include "engine/base/clock.h"
 #include "engine/base/deadline.h"
 #include "engine/base/error.h"
-#include "engine/runtime/evaluate.h"
+#include "engine/graph/container.h"
 
 namespace lanewise {
+namespace {
+
+// Takes what a step makes, and tells which of its inputs are tensors of their own.
+class StepEmitter final : public Emitter, public OwnedInputs {
+ public:
+  StepEmitter(const BoundStep& step, const Segment::Parts& parts, const std::vector<Tensor>& live,
+              const std::vector<Tensor>& results)
+      : made(step.emits ? step.outputs.size() : 0),
+        step_(step),
+        parts_(parts),
+        live_(live),
+        results_(results) {}
+
+  void emit(int output, Tensor tensor) override {
+    made[static_cast<std::size_t>(output)] = std::move(tensor);
+  }
+
+  const Tensor* owned(std::size_t input) const override {
+    const Place place = input < step_.inputs.size() ? step_.inputs[input] : Place{};
+    const Tensor* tensor = nullptr;
+    if (place.kind == Place::Kind::kConstant) tensor = parts_.constants[place.index].get();
+    if (place.kind == Place::Kind::kLive) tensor = &live_[place.index];
+    if (place.kind == Place::Kind::kResult) tensor = &results_[place.index];
+    const bool stays = tensor != nullptr && tensor->owner() != nullptr && !tensor->backing();
+    return stays ? tensor : nullptr;
+  }
+
+  std::vector<Tensor> made;
+
+ private:
+  const BoundStep& step_;
+  const Segment::Parts& parts_;
+  const std::vector<Tensor>& live_;
+  const std::vector<Tensor>& results_;
+};
+
+}  // namespace
 
 void describe_step(const Graph& graph, const OpContext& context, std::span<const ValueInfo> inputs,
                    std::span<const ValueInfo> outputs, BoundStep& bound) {
@@ -157,16 +194,15 @@ void Segment::run(std::map<ValueId, Tensor>& live, int threads, Trace* trace) co
                        .scratch = frame->arena.get() + bound.scratch.index,
                        .threads = threads,
                        .emitter = nullptr};
-    std::vector<Tensor> emitted(bound.emits ? bound.outputs.size() : 0);
-    TensorEmitter emitter(emitted);
+    StepEmitter emitter(bound, parts_, read, results);
     if (bound.emits) context.emitter = &emitter;
     if (out_of_time()) check_time("before node '" + bound.name + "' (" + bound.op + "): ");
     const double start = trace == nullptr ? 0 : now_seconds();
     bound.step.run(context);
     if (trace != nullptr) trace->steps.push_back({&bound, now_seconds() - start});
-    for (std::size_t j = 0; j < emitted.size(); ++j) {
-      if (emitted[j].defined() && bound.outputs[j].kind == Place::Kind::kResult) {
-        results[bound.outputs[j].index] = std::move(emitted[j]);
+    for (std::size_t j = 0; j < emitter.made.size(); ++j) {
+      if (emitter.made[j].defined() && bound.outputs[j].kind == Place::Kind::kResult) {
+        results[bound.outputs[j].index] = std::move(emitter.made[j]);
       }
     }
   }

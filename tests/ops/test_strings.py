@@ -76,6 +76,21 @@ def test_normalizer(action: str, sensitive: int, shape: tuple[int, ...]) -> None
     assert got.tolist() == (changed if len(shape) == 1 else [changed])
 
 
+@pytest.mark.parametrize("locale", ["tr", "tr_TR.UTF-8", "az-AZ"])
+def test_two_forms_of_i(locale: str) -> None:
+    bare = "\u0131"  # the small letter without its dot
+    x = texts("Iİ", f"i{bare}", "Ç")
+
+    def normal(**options: Any) -> list[str]:
+        return list(run("StringNormalizer", [x], is_case_sensitive=1, **options))
+
+    assert normal(case_change_action="LOWER", locale=locale) == [f"{bare}i", f"i{bare}", "ç"]
+    assert normal(case_change_action="UPPER", locale=locale) == ["Iİ", "İI", "Ç"]
+    assert normal(case_change_action="LOWER", locale="en_US")[0][0] == "i"
+    kept = run("StringNormalizer", [x], stopwords=[f"{bare}i"], locale=locale)
+    assert list(kept) == [f"i{bare}", "Ç"]  # cases apart, the first is the stop word
+
+
 def test_normalizer_that_drops_all_and_wrong_shapes() -> None:
     for x, shape in ((texts("a", "A"), (1,)), (texts("a").reshape(1, 1), (1, 1))):
         got = run("StringNormalizer", [x], stopwords=["a"])
