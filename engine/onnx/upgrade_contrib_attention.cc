@@ -15,8 +15,9 @@ std::vector<std::string> split_last(Rewriter& r, const std::string& x,
 
 void attention(Rewriter& r) {
   if (r.take<std::int64_t>("do_rotary").value_or(0) != 0) r.unsupported("do_rotary = 1");
-  if (r.take<std::int64_t>("past_present_share_buffer").value_or(0) != 0 || r.has_input(6))
-    r.unsupported("a cache that past and present share (past_present_share_buffer)");
+  const bool fixed = r.take<std::int64_t>("past_present_share_buffer").value_or(0) != 0;
+  if (fixed && !(r.has_input(4) && r.has_input(6)))
+    r.fail("past_present_share_buffer = 1 needs past and past_sequence_length");
   r.drop("rotary_embedding_dim");
   const auto sizes = r.take<std::vector<std::int64_t>>("qkv_hidden_sizes");
   if (sizes && sizes->size() != 3 && !sizes->empty())
@@ -35,6 +36,7 @@ void attention(Rewriter& r) {
     for (const std::string& half : r.before_all("Split", {r.input(4)}, 2, std::move(halves)))
       inputs.push_back(r.before("Squeeze", {half, r.ints({0})}));
   }
+  if (fixed) inputs.push_back(r.input(6));  // after past_key and past_value
   while (inputs.back().empty()) inputs.pop_back();
   AttrMap attributes = std::move(r.node.attributes);
   const bool shows = r.node.outputs.size() > 1 && !r.node.outputs[1].empty();

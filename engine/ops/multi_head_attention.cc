@@ -2,6 +2,7 @@
 // a number. The computation is in engine/cpu/attention.h.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -9,16 +10,19 @@
 #include "engine/cpu/attention.h"
 #include "engine/cpu/key_cache.h"
 #include "engine/graph/op.h"
+#include "engine/ops/score_bias.h"
 
 namespace lanewise {
 namespace {
 
-enum Input { kQ, kK, kV, kBias, kPadding, kAdded, kPastKey, kPastValue };
+enum Input { kQ, kK, kV, kBias, kPadding, kAdded, kPastKey, kPastValue, kPastLength, kBeams };
+enum Output { kY, kPresentKey, kPresentValue, kScores };
 
 // Where Q, K and V lie.
 struct Operands {
   HeadShapes shapes;  // keys include those of the past
   std::int64_t past = 0;
+  std::int64_t capacity = 0;  // rows of caches that hold more than the past, else 0
   int k_input = kK, v_input = kV;
   std::int64_t k_offset = 0, v_offset = 0;
   bool key_bias = false;  // besides the queries', which are biased whenever there is one
@@ -79,6 +83,20 @@ void read_keys(const OpContext& c, Operands& o) {
   o.key_bias = c.has_input(kBias);
 }
 
+// Caches of fixed size, of which the first rows are used.
+void read_capacity(const OpContext& c, Operands& o) {
+  const Tensor* length = c.content(kPastLength);
+  if (length->dtype() != DType::kInt32 || length->elements() != 1)
+    c.fail("past_sequence_length must be one int32, found shape " + length->shape().str());
+  o.capacity = o.past;
+  o.past = *length->as<std::int32_t>();
+  if (o.past < 0 || o.past > o.capacity - o.shapes.keys) {
+    c.fail("past_sequence_length is " + std::to_string(o.past) + ", which with " +
+           std::to_string(o.shapes.keys) + " new rows does not fit a cache of " +
+           std::to_string(o.capacity));
+  }
+}
+
 Operands operands_of(const OpContext& c) {
   Operands o;
   HeadShapes& s = o.shapes;
@@ -108,6 +126,7 @@ Operands operands_of(const OpContext& c) {
   const std::int64_t row = checked_multiply(s.q_heads, s.v_head);
   s.y = {checked_multiply(s.queries, row), s.v_head, row};
   if (c.has_input(kPastKey)) o.past = c.shape(kPastKey).rank() == 4 ? c.shape(kPastKey)[2] : 0;
+  if (c.has_input(kPastLength)) read_capacity(c, o);
   s.keys += o.past;
   const float scale = c.attr_float("scale");
   s.scale =
@@ -156,61 +175,27 @@ void infer_mha(InferContext& c) {
   }
   if (c.has_input(kPastKey) != c.has_input(kPastValue))
     c.fail("past_key and past_value must be given together");
+  if (c.has_input(kBeams)) c.unsupported("input 9 (cache_indirection)");
+  if (c.has_input(kPastLength)) {
+    if (!c.has_input(kPastKey)) c.fail("past_sequence_length needs past_key and past_value");
+    static_cast<void>(c.need(kPastLength));
+  }
   const Operands o = operands_of(c);
   const HeadShapes& s = o.shapes;
+  const std::int64_t past = o.capacity > 0 ? o.capacity : o.past;
   if (c.has_input(kPastKey)) {
-    expect_shape(c, kPastKey, Shape{s.batches, s.kv_heads, o.past, s.head});
-    expect_shape(c, kPastValue, Shape{s.batches, s.kv_heads, o.past, s.v_head});
+    expect_shape(c, kPastKey, Shape{s.batches, s.kv_heads, past, s.head});
+    expect_shape(c, kPastValue, Shape{s.batches, s.kv_heads, past, s.v_head});
   }
   if (c.has_input(kBias)) expect_shape(c, kBias, Shape{s.q_heads * (2 * s.head + s.v_head)});
   check_masks(c, o);
-  c.set_output(0, DType::kFloat32,
+  const std::int64_t rows = o.capacity > 0 ? o.capacity : s.keys;
+  c.set_output(kY, DType::kFloat32,
                Shape{s.batches, s.queries, checked_multiply(s.q_heads, s.v_head)});
-  c.set_output(1, DType::kFloat32, Shape{s.batches, s.kv_heads, s.keys, s.head});
-  c.set_output(2, DType::kFloat32, Shape{s.batches, s.kv_heads, s.keys, s.v_head});
+  c.set_output(kPresentKey, DType::kFloat32, Shape{s.batches, s.kv_heads, rows, s.head});
+  c.set_output(kPresentValue, DType::kFloat32, Shape{s.batches, s.kv_heads, rows, s.v_head});
+  c.set_output(kScores, DType::kFloat32, Shape{s.batches, s.q_heads, s.queries, s.keys});
 }
-
-// What is added to the scores: both masks as one array [batch][head][query][key], in which
-// dimensions of size 1 repeat.
-struct ScoreBias {
-  Shape padding, added;  // rank 0 where absent
-  Shape shape;
-  std::int64_t batches = 0, past = 0;
-  float filter = 0.0f;
-
-  bool direct() const { return padding.rank() == 0; }  // the array is input kAdded
-
-  bool keeps(const std::int32_t* mask, std::int64_t b, std::int64_t i, std::int64_t j) const {
-    const std::int64_t keys = shape[3];
-    switch (padding.rank()) {
-      case 1: {
-        const bool starts = padding[0] == 2 * batches;  // ends, then begins
-        return j < mask[b] && (!starts || j >= mask[batches + b]);
-      }
-      case 2: return mask[b * keys + j] > 0;
-      case 3: return mask[(b * padding[1] + i) * keys + j] > 0;
-      default: return mask[(b * padding[2] + past + i) * padding[3] + j] > 0;
-    }
-  }
-
-  void fill(const std::int32_t* mask, const float* bias, float* to, int threads) const {
-    const std::int64_t rows = shape.elements(0, 3), keys = shape[3];
-    parallel_for(threads, rows, 1 + 16384 / (1 + keys), [&](std::int64_t begin, std::int64_t end) {
-      for (; begin < end; ++begin) {
-        const std::int64_t i = begin % shape[2], b = begin / shape[2] / shape[1];
-        const std::int64_t head = begin / shape[2] % shape[1];
-        const float* const row =
-            bias == nullptr
-                ? nullptr
-                : bias + (((added[0] == 1 ? 0 : b) * added[1] + head) * added[2] + i) * keys;
-        for (std::int64_t j = 0; j < keys; ++j) {
-          to[begin * keys + j] =
-              (keeps(mask, b, i, j) ? 0.0f : filter) + (row == nullptr ? 0.0f : row[j]);
-        }
-      }
-    });
-  }
-};
 
 class MhaStep {
  public:
@@ -229,12 +214,13 @@ class MhaStep {
       k_at_ = take(c.shape(kK).elements());
       v_at_ = take(c.shape(kV).elements());
     }
-    key_ = {s.batches, s.kv_heads, o_.past, fresh, s.head, s.k};
-    value_ = {s.batches, s.kv_heads, o_.past, fresh, s.v_head, s.v};
-    joins_ = o_.past > 0 || c.has_output(1) || c.has_output(2);
+    key_ = {s.batches, s.kv_heads, o_.past, fresh, s.head, s.k, o_.capacity};
+    value_ = {s.batches, s.kv_heads, o_.past, fresh, s.v_head, s.v, o_.capacity};
+    joins_ = o_.past > 0 || c.has_output(kPresentKey) || c.has_output(kPresentValue);
     if (joins_) {
-      if (!c.has_output(1)) key_at_ = take(key_.elements());
-      if (!c.has_output(2)) value_at_ = take(value_.elements());
+      const bool apart = o_.capacity > 0;
+      if (apart || !c.has_output(kPresentKey)) key_at_ = take(key_.elements());
+      if (apart || !c.has_output(kPresentValue)) value_at_ = take(value_.elements());
       s.k = key_.strides();
       s.v = value_.strides();
     }
@@ -242,6 +228,7 @@ class MhaStep {
     p.shapes = s;
     p.offset = o_.past;
     if (c.attr_int("unidirectional") != 0) p.right = 0;
+    if (c.has_output(kScores)) p.show = ScoreOutput::kMasked;
     plan_mask(c, p);
     if (!mask_.direct()) mask_at_ = take(mask_.shape.elements());
     if (c.out_shape(0).elements() > 0 && s.keys > 0) {
@@ -262,10 +249,14 @@ class MhaStep {
     given.v = biased(run, o_.v_input, v_at_, 2 * hidden, s.q_heads * s.v_head) + o_.v_offset;
     given.y = run.out<float>(0);
     if (joins_) {
-      float* const keys = key_at_ < 0 ? run.out<float>(1) : scratch + key_at_;
-      float* const values = value_at_ < 0 ? run.out<float>(2) : scratch + value_at_;
+      float* const keys = key_at_ < 0 ? run.out<float>(kPresentKey) : scratch + key_at_;
+      float* const values = value_at_ < 0 ? run.out<float>(kPresentValue) : scratch + value_at_;
       key_.run(past(run, kPastKey), given.k, keys, run.threads);
       value_.run(past(run, kPastValue), given.v, values, run.threads);
+      if (o_.capacity > 0 && run.has_out(kPresentKey))
+        key_.spread(keys, run.out<float>(kPresentKey));
+      if (o_.capacity > 0 && run.has_out(kPresentValue))
+        value_.spread(values, run.out<float>(kPresentValue));
       given.k = keys;
       given.v = values;
     }
@@ -275,10 +266,19 @@ class MhaStep {
       mask_.fill(run.in<std::int32_t>(kPadding), added, scratch + mask_at_, run.threads);
       given.mask = scratch + mask_at_;
     }
+    given.shown = run.has_out(kScores) ? run.out<float>(kScores) : nullptr;
     if (attention_ != nullptr) {
       attention_->run(given, scratch + work_at_, run.threads);
+      // Scores of keys that are not seen are given as the least number.
+      const std::int64_t shown = s.batches * s.q_heads * s.queries * s.keys;
+      constexpr float kInfinity = std::numeric_limits<float>::infinity();
+      if (given.shown != nullptr)
+        std::replace(given.shown, given.shown + shown, -kInfinity,
+                     std::numeric_limits<float>::lowest());
     } else {
       std::fill_n(given.y, s.batches * s.queries * s.q_heads * s.v_head, 0.0f);
+      if (given.shown != nullptr)
+        std::fill_n(given.shown, s.batches * s.q_heads * s.queries * s.keys, 0.0f);
     }
   }
 
@@ -365,8 +365,8 @@ constexpr OpDef kOps[] = {
      .doc = "Attention over packed heads, with a bias of the projections, a padding mask and a "
             "bias of the scores.",
      .min_inputs = 1,
-     .max_inputs = 8,
-     .max_outputs = 3,
+     .max_inputs = 10,
+     .max_outputs = 4,
      .attributes = kAttrs,
      .infer = infer_mha,
      .lower = lower_mha,

@@ -12,7 +12,7 @@ from tests.ops.one_node import Array
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
-from tests.ops.test_contrib import compare, model_of, normal
+from tests.ops.test_contrib import compare, model_of, normal, ort
 
 B, S, T, N, H = 2, 5, 9, 3, 8
 
@@ -77,6 +77,62 @@ def test_multi_head_attention_with_past() -> None:
         normal(rng, B, N, 4, H), normal(rng, B, N, 4, H),
     ]  # fmt: skip
     compare("MultiHeadAttention", inputs, outputs=3, num_heads=N, unidirectional=1)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("causal", [0, 1])
+def test_caches_of_fixed_size(rows: int, causal: int) -> None:
+    """Rows past those that are used are as the caller's in ONNX Runtime, and zero here."""
+    rng = np.random.default_rng(8)
+    size, used = 10, 4
+    fresh = [normal(rng, B, rows, N * H) for _ in range(3)]
+    caches = [normal(rng, B, N, size, H) for _ in range(2)]
+    for cache in caches:
+        cache[:, :, used:] = 0
+    inputs: list[Array | None] = [
+        *fresh, None, None, None, *caches, np.array([used], np.int32)
+    ]  # fmt: skip
+    compare("MultiHeadAttention", inputs, outputs=3, num_heads=N, unidirectional=causal)
+    inputs[8] = np.array([8 if rows == 3 else 10], np.int32)
+    model = model_of("MultiHeadAttention", inputs, 3, (), num_heads=N)
+    with pytest.raises(lw.ModelError, match="does not fit a cache of 10"):
+        lw.load(model).run({f"x{i}": x for i, x in enumerate(inputs) if x is not None})
+
+
+def test_attention_with_a_cache_of_fixed_size() -> None:
+    rng = np.random.default_rng(9)
+    inputs: list[Array | None] = [
+        normal(rng, B, 2, 12), normal(rng, 12, 3 * N * H, size=0.3), normal(rng, 3 * N * H),
+        None, normal(rng, 2, B, N, 3, H), None, np.array([3], np.int32),
+    ]  # fmt: skip
+    plain = model_of("Attention", inputs[:5], 2, (), num_heads=N, unidirectional=1)
+    wide = np.zeros((2, B, N, 8, H), np.float32)
+    assert inputs[4] is not None
+    wide[:, :, :, :3] = inputs[4]
+    shared = model_of("Attention", [*inputs[:4], wide, *inputs[5:]], 2, (), num_heads=N,
+                      unidirectional=1, past_present_share_buffer=1)  # fmt: skip
+    feeds = {f"x{i}": x for i, x in enumerate(inputs) if x is not None}
+    want = lw.load(plain).run({k: v for k, v in feeds.items() if k != "x6"})
+    got = lw.load(shared).run({**feeds, "x4": wide})
+    np.testing.assert_array_equal(got["y0"], want["y0"])
+    np.testing.assert_array_equal(got["y1"][:, :, :, :5], want["y1"])
+    assert not got["y1"][:, :, :, 5:].any()
+
+
+@pytest.mark.parametrize("causal", [0, 1])
+def test_scores_are_shown(causal: int) -> None:
+    rng = np.random.default_rng(10)
+    inputs: list[Array | None] = [
+        *(normal(rng, B, S, N * H) for _ in range(3)), None, None, normal(rng, B, N, S, S)
+    ]  # fmt: skip
+    model = model_of("MultiHeadAttention", inputs, 4, (), num_heads=N, unidirectional=causal)
+    for output in model.graph.output:  # whose type ONNX Runtime does not infer
+        output.type.tensor_type.elem_type = 1
+    feeds = {f"x{i}": x for i, x in enumerate(inputs) if x is not None}
+    want = ort.InferenceSession(model.SerializeToString()).run(None, feeds)
+    got = lw.load(model).run(feeds)
+    for i, expected in enumerate(want):
+        np.testing.assert_allclose(got[f"y{i}"], expected, rtol=1e-5, atol=2e-5)
 
 
 def test_packed_forms_are_the_plain_one() -> None:
