@@ -43,6 +43,30 @@ LANEWISE_INLINE void store_bytes(void* to, U32 v, int n) {
 #endif
 }
 
+// As many bytes as there are lanes, as numbers.
+LANEWISE_INLINE I32 widen_bytes(const std::uint8_t* p) {
+#if defined(LANEWISE_ISA_AVX512)
+  return reinterpret_cast<I32>(
+      _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#elif defined(LANEWISE_ISA_AVX2)
+  return reinterpret_cast<I32>(
+      _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+#else
+  return I32{p[0], p[1], p[2], p[3]};
+#endif
+}
+LANEWISE_INLINE I32 widen_bytes(const std::int8_t* p) {
+#if defined(LANEWISE_ISA_AVX512)
+  return reinterpret_cast<I32>(
+      _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#elif defined(LANEWISE_ISA_AVX2)
+  return reinterpret_cast<I32>(
+      _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+#else
+  return I32{p[0], p[1], p[2], p[3]};
+#endif
+}
+
 // Unsigned and signed bytes as `dot` takes them. Where the ISA has no dot product of bytes, they
 // are the even and the odd ones, widened to 16 bits: pairs of those multiply and add exactly.
 #if defined(LANEWISE_ISA_AVX512_VNNI)

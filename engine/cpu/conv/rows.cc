@@ -91,13 +91,9 @@ void point_to_tap_rows(const ConvProblem& p, const T* x, const T* zeros, std::in
           std::fill(to + run.begin, to + run.end, zeros);
           continue;
         }
-        for (std::int64_t o = run.begin; o < run.end; ++o) {
-          const std::int64_t left = o * p.stride[2] - p.pad[2];
-          const bool reaches_end = end - line < (left + width) * p.channels + slack;
-          if (o >= whole.begin && o < whole.end && !reaches_end) {
-            to[o] = line + left * p.channels;
-            continue;
-          }
+        const auto left_of = [&](std::int64_t o) { return o * p.stride[2] - p.pad[2]; };
+        const auto write_out = [&](std::int64_t o) {
+          const std::int64_t left = left_of(o);
           const std::int64_t from = std::clamp<std::int64_t>(left, 0, p.in[2]);
           const std::int64_t until = std::clamp(left + width, from, p.in[2]);
           to[o] = edges;
@@ -105,7 +101,15 @@ void point_to_tap_rows(const ConvProblem& p, const T* x, const T* zeros, std::in
           next = std::copy(line + from * p.channels, line + until * p.channels, next);
           edges += width * p.channels + slack;
           std::fill(next, edges, zeros[0]);
+        };
+        std::int64_t last = whole.end;
+        while (last > whole.begin &&
+               end - line < (left_of(last - 1) + width) * p.channels + slack) {
+          --last;
         }
+        for (std::int64_t o = run.begin; o < whole.begin; ++o) write_out(o);
+        for (std::int64_t o = whole.begin; o < last; ++o) to[o] = line + left_of(o) * p.channels;
+        for (std::int64_t o = last; o < run.end; ++o) write_out(o);
       }
     }
   });

@@ -86,21 +86,15 @@ static void requantize_row(std::int64_t n, const std::int32_t* __restrict sums,
   }
 }
 
-// As many numbers as a vector has lanes.
-template <class T>
-LANEWISE_INLINE I32 widened(const T* p) {
-  typedef T Few __attribute__((vector_size(kLanes * sizeof(T))));
-  Few few;
-  std::memcpy(&few, p, sizeof(few));
-  return __builtin_convertvector(few, I32);
-}
-
 // narrow() takes four vectors for interleaved ones: its words, in the order of the vectors.
 LANEWISE_INLINE U32 in_order(U32 v) {
-  constexpr int kBlocks = kLanes / 4;
-  if constexpr (kBlocks == 1) return v;
-  I32 source;
-  for (int i = 0; i < kLanes; ++i) source[i] = 4 * (i % kBlocks) + i / kBlocks;
+#if defined(LANEWISE_ISA_AVX512)
+  const I32 source = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+#elif defined(LANEWISE_ISA_AVX2)
+  const I32 source = {0, 4, 1, 5, 2, 6, 3, 7};
+#else
+  const I32 source = {0, 1, 2, 3};
+#endif
   return reinterpret_cast<U32>(permute(reinterpret_cast<F32>(v), source));
 }
 
@@ -117,8 +111,8 @@ static std::int64_t add_vectors(std::int64_t n, const T* a, const T* b, const Qu
     I32 v[4];
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
-      const I32 left = widened(a + i + j * kLanes) - a_zero;
-      const I32 right = widened(b + i + j * kLanes) - b_zero;
+      const I32 left = widen_bytes(a + i + j * kLanes) - a_zero;
+      const I32 right = widen_bytes(b + i + j * kLanes) - b_zero;
       v[j] = nearest(min(__builtin_convertvector(left, F32) * a_scale +
                              __builtin_convertvector(right, F32) * b_scale,
                          most));
