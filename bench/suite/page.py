@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lanewise.benchmark import report
 from lanewise.benchmark.cases import OURS
 from lanewise.benchmark.figures import geometric_mean
-from lanewise.benchmark.rows import ModelReport, Row, count_of
+from lanewise.benchmark.rows import ALONE, ModelReport, Row, count_of
 from lanewise.benchmark.run import Document
 from lanewise.benchmark.verdict import Verdict, best, cost_of, judge
 
@@ -159,7 +159,7 @@ def _today(each: ModelReport, batch: int | None) -> list[Line]:
             where = f"Lanewise on this {'GPU' if gpu else 'CPU'}, {how}"
             start = [each.model, where, str(row.batch)]
             lines.append([*start, f"{row.ms['p50'] / row.batch:.2f}", _percent(row), "this run"])
-            if row.had_cpu is not None and row.had_cpu < report.ALONE:
+            if row.had_cpu is not None and row.had_cpu < ALONE:
                 start[1] += ", CPU time alone"
                 share = f"{_share_by_cpu_time(row):.0f}" if row.percent_of_peak else ""
                 lines.append([*start, f"{row.cpu_ms / row.batch:.2f}", share, "this run"])
@@ -184,7 +184,7 @@ def _networks(document: Document) -> str:
             name for each in reports for row in each.rows for name in row.joules_per_sample
         )
     )
-    shared = report.had_cpu(document) < report.ALONE
+    shared = report.had_cpu(document) < ALONE
     heading = ["network", "GFLOP", *(f"ms, batch {batch}" for batch in batches)]
     heading += ["samples/s", "% of peak", "start ms"]
     heading += [f"{peer} / {OURS}, batch {batch}" for peer in peers for batch in batches]

@@ -138,6 +138,20 @@ def test_plots_mark_the_crossing(tmp_path: Path) -> None:
     assert (tmp_path / "many.svg").read_text().count("net") >= 5
 
 
+def test_plots_of_a_shared_machine_show_processor_time() -> None:
+    figures = pytest.importorskip("matplotlib.figure")
+    rows = [row(batch, 10.0 * batch, had_cpu=0.25) for batch in (1, 4)]
+    axes = figures.Figure().add_subplot()
+    plots._fill(axes, ModelReport("net", rows), "throughput")
+    lines = {line.get_label(): list(line.get_ydata()) for line in axes.get_lines()}
+    assert lines == {
+        "lanewise cpu, 1 thread": [100.0, 100.0],
+        "lanewise cpu, 1 thread, CPU time alone": [400.0, 400.0],
+    }
+    low, high = axes.get_ylim()
+    assert high / low >= 10 * (1 - 1e-9) and low < 100 < 400 < high
+
+
 def test_plots_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     assert "pip install 'lanewise[plot]'" in str(plots.missing())

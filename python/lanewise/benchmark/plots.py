@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lanewise.benchmark.rows import ModelReport, Row
+from lanewise.benchmark.rows import ALONE, ModelReport, Row
 from lanewise.benchmark.verdict import Prices, judge
 
 __all__ = ["draw", "draw_many", "missing"]
 
 KINDS = {"latency": "ms per run (median)", "throughput": "samples per second"}
 COLUMNS = 4
+LEAST_SPAN = 10.0
 
 
 def missing() -> str | None:
@@ -62,7 +63,7 @@ def draw_many(reports: Sequence[ModelReport], kind: str, file: Path) -> None:
         handles, labels = axes.get_legend_handles_labels()
         lines.update(zip(labels, handles, strict=True))
     figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=COLUMNS)
-    figure.savefig(file, dpi=100)
+    figure.savefig(file, dpi=75)
 
 
 def _figure(width: float, height: float) -> Any:
@@ -76,7 +77,13 @@ def _fill(axes: Any, report: ModelReport, kind: str) -> None:
         rows = [row for row in report.rows if row.label == label]
         style = "--" if rows[0].on_gpu else "-"
         batches = [row.batch for row in rows]
-        axes.plot(batches, [_value(row, kind) for row in rows], style, marker="o", label=label)
+        (line,) = axes.plot(
+            batches, [_value(row, kind) for row in rows], style, marker="o", label=label
+        )
+        if any(row.had_cpu is not None and row.had_cpu < ALONE for row in rows):
+            values = [_by_cpu_time(row, kind) for row in rows]
+            name = f"{label}, CPU time alone"
+            axes.plot(batches, values, ":", marker=".", color=line.get_color(), label=name)
     for verdict in judge(report.rows, Prices()):
         found = verdict.crossing
         if found is None:
@@ -87,6 +94,10 @@ def _fill(axes: Any, report: ModelReport, kind: str) -> None:
         axes.annotate(note, (where, 0.02), xycoords=("data", "axes fraction"), fontsize="x-small")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < LEAST_SPAN * low:  # else differences of a few percent look large
+        middle = (low * high) ** 0.5
+        axes.set_ylim(middle / LEAST_SPAN**0.5, middle * LEAST_SPAN**0.5)
     ticks = sorted({row.batch for row in report.rows})
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     ticker = importlib.import_module("matplotlib.ticker")
@@ -100,3 +111,7 @@ def _fill(axes: Any, report: ModelReport, kind: str) -> None:
 
 def _value(row: Row, kind: str) -> float:
     return row.ms["p50"] if kind == "latency" else row.samples_per_s
+
+
+def _by_cpu_time(row: Row, kind: str) -> float:
+    return row.cpu_ms if kind == "latency" else 1e3 * row.batch / row.cpu_ms

@@ -13,12 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lanewise.benchmark.figures import median
-from lanewise.benchmark.rows import ModelReport, Row, count_of
+from lanewise.benchmark.rows import ALONE, ModelReport, Row, count_of
 from lanewise.benchmark.run import Document
 from lanewise.benchmark.verdict import best, cost_of, judge, words
 
 __all__ = [
-    "ALONE",
     "as_values",
     "had_cpu",
     "heading",
@@ -28,8 +27,6 @@ __all__ = [
     "verdict_lines",
 ]
 
-# A process that has a processor for this part of the time has it alone.
-ALONE = 0.9
 LONG_SECONDS = 0.1
 
 # Heading, cell; shown where some row has one.

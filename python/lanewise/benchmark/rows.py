@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["ModelReport", "Row"]
+__all__ = ["ALONE", "ModelReport", "Row", "count_of", "label"]
+
+# A thread that is on a processor for this part of the time has it alone.
+ALONE = 0.9
 
 
 @dataclass(frozen=True)
