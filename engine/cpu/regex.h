@@ -38,7 +38,7 @@ struct RegexNode {
 };
 
 // The pattern as a tree over `sets`. Throws ModelError saying what is wrong at which byte, and
-// UnsupportedError for Unicode classes (\p) and single bytes (\C).
+// UnsupportedError for Unicode's scripts (\p{Greek}) and single bytes (\C).
 RegexNode parse_regex(std::string_view pattern, std::vector<RuneSet>& sets);
 
 // Immutable; safe from several threads.

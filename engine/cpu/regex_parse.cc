@@ -6,6 +6,7 @@
 #include "engine/base/error.h"
 #include "engine/cpu/regex.h"
 #include "engine/cpu/text.h"
+#include "engine/cpu/unicode_categories.h"
 
 namespace lanewise {
 namespace {
@@ -230,18 +231,35 @@ class Parser {
     if (take("z")) return {.kind = Kind::kTextEnd};
     if (take("b")) return {.kind = Kind::kBoundary};
     if (take("B")) return {.kind = Kind::kNoBoundary};
-    if (!done()) {
-      if (auto ranges = perl_class(static_cast<unsigned char>(text_[at_]))) {
-        ++at_;
-        return set(std::move(*ranges), false, {});
-      }
-    }
+    if (auto ranges = named_class()) return set(std::move(*ranges), false, {});
     return literal(escaped(), flags);
+  }
+
+  // What stands for several code points after a backslash: \d and the like, \pL, \P{Lu}.
+  std::optional<Ranges> named_class() {
+    if (done()) return std::nullopt;
+    if (auto ranges = perl_class(static_cast<unsigned char>(text_[at_]))) {
+      ++at_;
+      return ranges;
+    }
+    if (!sees("p") && !sees("P")) return std::nullopt;
+    bool negated = take("P");
+    if (!negated) take("p");
+    std::string name;
+    if (take("{")) {
+      if (take("^")) negated = !negated;
+      while (!take("}")) append_rune(name, next());
+    } else {
+      append_rune(name, next());
+    }
+    Ranges ranges = name == "Any" ? Ranges{{0, kLast}} : category_ranges(name);
+    if (name.empty() || ranges.empty())
+      unsupported("the Unicode class '" + name + "', which is no general category,");
+    return negated ? complement(std::move(ranges)) : ranges;
   }
 
   // The code point that an escape stands for, after the backslash.
   char32_t escaped() {
-    if (sees("p") || sees("P")) unsupported("the Unicode class \\p");
     if (sees("C")) unsupported("a single byte, \\C,");
     const char32_t rune = next();
     switch (rune) {
@@ -295,12 +313,12 @@ class Parser {
         add(ranges, posix_class());
         continue;
       }
-      if (sees("\\") && at_ + 1 < text_.size()) {
-        if (auto known = perl_class(static_cast<unsigned char>(text_[at_ + 1]))) {
-          at_ += 2;
+      if (take("\\")) {
+        if (const auto known = named_class()) {
           add(ranges, *known);
           continue;
         }
+        --at_;
       }
       const char32_t from = member();
       char32_t to = from;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -191,9 +192,28 @@ def test_broken_patterns(pattern: str) -> None:
 
 
 def test_patterns_that_are_not_supported_say_so() -> None:
-    for pattern in (r"\pL", r"[\p{Greek}]", r"\C"):
+    for pattern in (r"\p{Greek}", r"[\p{}]", r"\pX", r"\C"):
         with pytest.raises(lw.UnsupportedError, match="is not supported"):
             run("RegexFullMatch", [texts("a")], pattern=pattern)
+
+
+@pytest.mark.parametrize("name", ["L", "Lu", "Ll", "N", "Nd", "P", "S", "Zs", "M", "Cc", "Any"])
+def test_unicode_categories(name: str) -> None:
+    """Of the code points that Unicode has had since 3.2, and whose category is still the same."""
+    old = unicodedata.ucd_3_2_0
+    chars = [chr(c) for c in [*range(0x3000), *range(0xA000, 0xA100), *range(0x10300, 0x10400)]]
+    chars = [c for c in chars if old.category(c) == unicodedata.category(c) != "Cn"]
+    wanted = [name == "Any" or unicodedata.category(c).startswith(name) for c in chars]
+    x = texts(*chars)
+    assert run("RegexFullMatch", [x], pattern=rf"\p{{{name}}}").tolist() == wanted
+    assert run("RegexFullMatch", [x], pattern=rf"[\P{{{name}}}]").tolist() == [
+        not w for w in wanted
+    ]
+    assert run("RegexFullMatch", [x], pattern=rf"\P{{^{name}}}").tolist() == wanted
+    if len(name) == 1:
+        assert run("RegexFullMatch", [x], pattern=rf"[x\p{name}]").tolist() == [
+            w or c == "x" for w, c in zip(wanted, chars, strict=True)
+        ]
 
 
 NGRAMS: dict[str, Any] = {
