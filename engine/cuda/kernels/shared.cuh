@@ -13,6 +13,7 @@ struct Divisor {
 #ifndef __CUDACC_RTC__
 inline Divisor divisor_of(unsigned d) {
   Divisor made;
+  if (d == 0) return made;  // a dimension of no elements, which no thread divides by
   made.divisor = d;
   while ((1ull << made.shift) < d) ++made.shift;
   made.factor = (unsigned)(((1ull << 32) * ((1ull << made.shift) - d)) / d + 1);
