@@ -43,7 +43,7 @@ Layer::Layer(const LayerShape& s, Isa isa, int threads, std::string force)
                                      value(w_, Layout::kPlain, true),
                                      value(bias_, Layout::kPlain, true)};
   std::vector<ValueInfo> out(1);
-  InferContext infer(node, in, out);
+  InferContext infer(node, in, in, out);
   node.op->infer(infer);
   out[0].layout = Layout::kChannelsLast;
   const LowerOptions options{isa, threads, Numerics::kFast, force_};

@@ -252,17 +252,22 @@ double bf16x3_cycles(const GemmPlan& plan, double rows) {
   // which there are six; a third more where it gets no rest, and little less for lower tiles.
   constexpr double kPairs = 6.0, kRest = 1.3, kShare = 0.65, kRowShare = 0.022;
   // Of an element of A and of B. Cutting hides behind the unit but for the memory that it reads and
-  // writes; rows, cut beside the first panel, take their time where that is all there is.
-  constexpr double kRowCycles = 0.4, kRowAlone = 1.7, kGatherCycles = 2.0, kPanelCycles = 0.9;
+  // writes; rows of the first group hide behind nothing, and all rows take their time where there
+  // is one panel to hide behind. Several passes read the rows once more, before all.
+  constexpr double kRowCycles = 0.4, kFirstCycles = 1.2, kRowAlone = 1.7, kReadCycles = 0.15;
+  constexpr double kGatherCycles = 2.0, kPanelCycles = 0.55;
+  const Passes passes(plan);
   const double columns = static_cast<double>(divide_up(plan.n, plan.kernel->lanes));
-  const double terms = static_cast<double>(plan.taps * plan.k);
-  const double steps = static_cast<double>(divide_up(plan.taps * plan.k, kTerms));
+  const double terms = static_cast<double>(passes.terms);
   const double blocks =
       std::max(1.0, std::ceil(rows / static_cast<double>(bf16x3_block_rows(plan))));
-  const double tiles = 2.0 * blocks * std::ceil(rows / blocks / GemmBf16x3::kMostRows);
-  const double multiply =
-      tiles * kPairs * 16.0 * kRest * (kShare + kRowShare * rows / tiles) * columns * steps;
-  const double cut = whole_taps(plan) ? kRowCycles : kGatherCycles;
+  const double groups = std::max(1.0, std::ceil(rows / blocks / GemmBf16x3::kMostRows));
+  const double tiles = 2.0 * blocks * groups;
+  const double multiply = tiles * kPairs * 16.0 * kRest * (kShare + kRowShare * rows / tiles) *
+                          columns * static_cast<double>(passes.steps);
+  const double cut = whole_taps(plan) ? kRowCycles + (kFirstCycles - kRowCycles) / groups +
+                                            (passes.count > 1 ? kReadCycles : 0.0)
+                                      : kGatherCycles;
   return std::max(multiply + rows * terms * cut, rows * terms * kRowAlone) +
          blocks * columns * 16.0 * terms * kPanelCycles;
 }

@@ -17,6 +17,8 @@ from lanewise.model import LayerTime, Model, Profile
 
 __all__ = ["Explanation", "explain"]
 
+#: Algorithms whose arithmetic is not the operator's own multiply-adds, which rates count.
+EFFECTIVE = ("winograd", "bf16x3")
 #: Wider than any line: a file has no right margin.
 UNLIMITED = 10_000
 
@@ -137,10 +139,17 @@ class Explanation:
 
     def _machine(self) -> Text:
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        return Text(
+        line = (
             f"\nPeak measured in this run on {self.cpu}, {self.isa}, {threads}: "
             f"{self.peak.gflops:.1f} GFLOP/s, {self.peak.gbytes_per_s:.1f} GB/s."
         )
+        taken = {layer.algorithm for layer in self.profile.layers}
+        if any(word in algorithm for algorithm in taken for word in EFFECTIVE):
+            line += (
+                "\nRates count the operator's own multiply-adds: those of Winograd and of bf16x3 "
+                "are effective, and may pass the peak, which is float32 multiply-adds."
+            )
+        return Text(line)
 
     def _refused(self) -> Text:
         lines = [

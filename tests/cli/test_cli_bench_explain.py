@@ -76,6 +76,13 @@ def test_explain_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert "  conv2: " in verbose
 
 
+def test_explain_says_which_rates_are_effective() -> None:
+    plain = lw.load(DIGITS, threads=1, numerics="strict").explain()
+    assert "are effective" not in plain
+    forced = lw.load(DIGITS, threads=1, _force="winograd 2x2").explain()
+    assert "winograd 2x2" in forced and "are effective" in forced
+
+
 def test_explain_keeps_to_one_line_per_layer_on_a_narrow_terminal() -> None:
     model = lw.load(DIGITS, threads=1)
     found = explanation.explain(model, {"image": np.zeros((1, 1, 8, 8), np.float32)}, runs=1)
@@ -94,7 +101,7 @@ def test_model_explain_is_the_same_table() -> None:
     lines = text.splitlines()
     assert lines[0].split()[:4] == ["layer", "operator", "algorithm", "output"]
     assert lines[1].startswith("conv1 ")
-    assert "1 thread: " in lines[-1]
+    assert "1 thread: " in text
     given = {"image": np.zeros((3, 1, 8, 8), np.float32)}
     assert "[3, 10]" in model.explain(given, runs=1)
     assert "could not be taken" in model.explain(given, runs=1, verbose=True)

@@ -5,6 +5,7 @@
 #include "engine/kernels/winograd/winograd.h"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "engine/base/buffer.h"
@@ -32,6 +33,8 @@ constexpr std::int64_t kWeightsPerTile = 96 << 10;
 constexpr std::int64_t kOwnWeights = 4 << 20;
 // Cycles that a vector of channels of one tile takes.
 constexpr double kInputCycles[] = {40.0, 110.0}, kOutputCycles[] = {30.0, 90.0};
+// Cycles that a vector of a product takes beside its multiply-adds: it is stored and read again.
+constexpr double kProductCycles = 2.5;
 // Bytes of weights per cycle and core, from memory and, for the second block on, a nearer cache.
 constexpr double kMemoryBytes = 4.0, kCacheBytes = 8.0;
 
@@ -250,14 +253,16 @@ ConvOffer offer(const ConvProblem& p, const LowerContext& c, int tile) {
   const double lanes = static_cast<double>(plan.gemm.kernel->lanes);
   const double tiles = static_cast<double>(plan.tiles),
                frequencies = static_cast<double>(plan.frequencies());
-  const double multiply = frequencies * tiles * gemm_row_cost(plan.gemm) / 2.0;
+  const double vectors = std::ceil(static_cast<double>(p.outputs) / lanes);
+  const double multiply =
+      frequencies * tiles * (gemm_row_cost(plan.gemm) / 2.0 + vectors * kProductCycles);
   const double bytes = frequencies * static_cast<double>(plan.gemm.packed_floats()) * 4.0;
   const double stream =
       bytes / kMemoryBytes + bytes * static_cast<double>(plan.blocks - 1) / kCacheBytes;
   const int kind = tile == 2 ? 0 : 1;
-  const double inputs = static_cast<double>(p.channels * plan.depth());
-  const double transforms = tiles * (inputs / lanes * kInputCycles[kind] +
-                                     static_cast<double>(p.outputs) / lanes * kOutputCycles[kind]);
+  const double inputs =
+      std::ceil(static_cast<double>(p.channels) / lanes) * static_cast<double>(plan.depth());
+  const double transforms = tiles * (inputs * kInputCycles[kind] + vectors * kOutputCycles[kind]);
   return {std::max(multiply, stream) + transforms, ""};
 }
 
