@@ -7,8 +7,6 @@
 #include <cstdint>
 #include <cstring>
 
-#pragma GCC diagnostic ignored "-Wunknown-pragmas"  // unroll
-
 #define LANEWISE_EMULATION 1
 #define __global__
 #define __device__
