@@ -122,7 +122,8 @@ void Compiler::rewrite() {
   remove_dead(graph_);
   widen_floats(graph_, constants);
   if (options_.fuse) {
-    fuse_quantised(graph_);
+    // A device computes on floats between the two: its libraries' products are of floats.
+    if (options_.backend == nullptr) fuse_quantised(graph_);
     fold_dequantised(graph_, constants, options_, compile_);
     fold_batch_norm(graph_, constants);
     fuse_epilogues(graph_);

@@ -16,16 +16,12 @@ LEFT = {
     },
     "text/byte_sb_bidi_lstm": {("Cast", "small integers stay on the host")},
 }
-# What these compute with integers has no form for the device.
-INTEGERS = {
-    "derived/squeezenet1.1-int8-qdq",
-    "derived/squeezenet1.1-int8-qoperator",
-    "derived/ultraface-RFB-320-int8-qdq",
-    "shufflenet/shufflenet-v2-12-int8",
-}
+# Operators on integers, which these are made of, have no form for the device.
+INTEGERS = {"derived/squeezenet1.1-int8-qoperator", "shufflenet/shufflenet-v2-12-int8"}
 # Emulated in seconds; together they use most families of kernels.
 RUN = [
-    "cifar_cnn/pytorch-imageclassifier", "detection_yolo/fastestdet_352",
+    "cifar_cnn/pytorch-imageclassifier", "derived/squeezenet1.1-int8-qdq",
+    "detection_yolo/fastestdet_352",
     "face_blazeface/blazeface_front_128", "face_yunet/yunet_120x160", "lenet/mnist-8",
     "speech/dtln_model_1", "speech/gtcrn_stream_simple", "text/byte_sb_bidi_lstm",
 ]  # fmt: skip
