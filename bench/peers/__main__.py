@@ -118,9 +118,10 @@ def compare(
                 bar.update(task, completed=place + part)
 
             with tempfile.TemporaryDirectory() as scratch:
-                one = subject.find(name, args.cache or Path(scratch), args.batch, args.seed)
+                folder = args.cache or Path(scratch)
+                one = subject.find(name, folder, args.batch, args.seed)
                 if args.quantise:
-                    one = quantise.quantised(one, args.quantise, Path(scratch), args.seed)
+                    one = quantise.quantised(one, args.quantise, folder, args.seed)
                 results.append(measure(one, engines, settings, tick))
             if results[-1].interrupted:
                 break

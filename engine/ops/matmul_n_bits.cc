@@ -17,7 +17,7 @@
 namespace lanewise {
 namespace {
 
-constexpr std::int64_t kFewRows = 16;      // as long as unpacking again and again costs less
+constexpr std::int64_t kFewRows = 40;      // as long as unpacking again and again costs less
 constexpr std::int64_t kTaskColumns = 64;  // few rows: columns that are worth a task
 constexpr std::int64_t kBlockRows = 192;   // many rows: those of a block
 constexpr std::int64_t kMost = std::int64_t{1} << 40;

@@ -3,7 +3,7 @@
 // looks 2- and 4-bit ones up in a register that holds the weight of every q.
 #include "engine/kernels/nbits/nbits.h"
 
-#include "engine/simd/simd.h"
+#include "engine/simd/bytes.h"
 
 namespace lanewise::LANEWISE_ISA {
 namespace {
@@ -11,17 +11,12 @@ namespace {
 using kernels::NBitsColumns;
 using kernels::NBitsProduct;
 
-typedef std::uint8_t Bytes __attribute__((vector_size(kLanes)));
-
 // The first n bytes as lanes, zeros after them.
 LANEWISE_INLINE I32 load_lanes(const std::uint8_t* p, std::int64_t n) {
-  Bytes bytes{};
-  if (n >= kLanes) {
-    std::memcpy(&bytes, p, sizeof(bytes));
-  } else {
-    for (std::int64_t i = 0; i < n; ++i) bytes[i] = p[i];
-  }
-  return __builtin_convertvector(bytes, I32);
+  if (n >= kLanes) return widen_bytes(p);
+  std::uint8_t bytes[kLanes] = {};
+  for (std::int64_t i = 0; i < n; ++i) bytes[i] = p[i];
+  return widen_bytes(bytes);
 }
 
 #if defined(LANEWISE_ISA_AVX512)
