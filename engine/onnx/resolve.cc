@@ -183,6 +183,8 @@ void Resolver::add_attributes(DraftNode& draft, Node& node, Scope& scope) {
 void Resolver::add_node(DraftNode& draft, Scope& scope) {
   Node node;
   node.op = find_op(draft.domain, draft.op);
+  // Copies to a device and back, which only plans contain, have no lowering of their own.
+  if (node.op != nullptr && node.op->lower == nullptr && !node.op->view) node.op = nullptr;
   if (node.op == nullptr) {
     const std::string domain = draft.domain.empty() ? "ai.onnx" : draft.domain.substr(0, 100);
     problems_.unsupported.push_back("node " + quoted(draft.name) + ": " + draft.op.substr(0, 100) +

@@ -102,6 +102,13 @@ def _own(image: Array, window: dict[str, Any]) -> Iterator[Any]:
     four = [np.ones(4, "f4")] * 4
     yield "FusedBatchNormalization", [image, *four], 1, relu, OWN
     yield "FusedInstanceNormalization", [image, *four[:2]], 1, relu, OWN
+    byte, scale, zero = np.full((1, 4, 5, 5), 9, np.uint8), np.array(0.1, "f4"), np.uint8(3)
+    quantised = [byte, scale, np.array(zero)]
+    filters = [np.ones((6, 4, 2, 2), np.int8), scale, np.array(1, np.int8), *quantised[1:]]
+    yield "FusedQLinearConv", [*quantised, *filters], 1, window, OWN
+    matrix = [np.ones((2, 3), np.uint8), scale, np.array(zero)]
+    other = [np.ones((3, 4), np.int8), scale, np.array(1, np.int8), *quantised[1:]]
+    yield "FusedQLinearMatMul", [*matrix, *other], 1, {}, OWN
     yield "ChannelShuffle", [image], 1, {"groups": 2}, OWN
     yield "ToLayout", [image], 1, {}, OWN
     yield "Reinterpret", [image], 1, {}, OWN

@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
 import lanewise as lw
 from lanewise.operators import operators
 from tests.fuzz.seeds import all_seeds
+from tests.fuzz.seeds_cases import seed_of
 
 SEEDS = all_seeds()
+#: Operators that no file may name.
+PLANS_ALONE = {"lanewise:ToDevice", "lanewise:ToHost"}
 
 
 def operators_of(graph: onnx.GraphProto) -> set[str]:
@@ -29,7 +33,15 @@ def operators_of(graph: onnx.GraphProto) -> set[str]:
 
 def test_every_operator_is_in_a_seed() -> None:
     seeded = set().union(*(operators_of(model.graph) for model in SEEDS.values()))
-    assert {one.name for one in operators()} <= seeded
+    assert {one.name for one in operators()} - PLANS_ALONE <= seeded
+
+
+@pytest.mark.parametrize("name", sorted(PLANS_ALONE))
+def test_what_plans_alone_contain_is_refused(name: str) -> None:
+    domain, op = name.split(":")
+    model = seed_of(helper.make_node(op, ["a"], ["y"], domain=domain), [np.ones(2, "f4")], 1)
+    with pytest.raises(lw.UnsupportedError, match=op):
+        lw.load(model)
 
 
 @pytest.mark.parametrize("name", SEEDS)
