@@ -41,6 +41,9 @@ constexpr auto with_byte_clamp(const AttrDef (&own)[n]) {
 // For operators that have a fused and a plain form: the plain one has no activation.
 void check_activation(const InferContext& c);
 
+// Of kByteClampAttrs: two bytes in order.
+void check_byte_clamp(const OpContext& c);
+
 kernels::ActivationCall fused_activation(const OpContext& c);
 
 }  // namespace lanewise

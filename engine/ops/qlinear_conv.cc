@@ -35,6 +35,7 @@ Shape checked_shape(const OpContext& c, const IntConvInputs& in) {
 }
 
 void infer_qlinear_conv(InferContext& c) {
+  if (c.node().op->domain == "lanewise") check_byte_clamp(c);
   const Shape out = checked_shape(c, kQLinear);
   const std::int64_t outputs = out[1];
   expect_scale(c, kQLinear.x_scale);

@@ -30,6 +30,7 @@ Shape checked_shape(const OpContext& c, const ProductInputs& in) {
 
 template <const ProductInputs& in>
 void infer_qlinear(InferContext& c) {
+  if constexpr (in.fused) check_byte_clamp(c);
   if (has_small_floats(c)) return infer_small_product(c);
   const Shape out = checked_shape(c, in);
   const ProductSizes s = sizes_of(c, in);

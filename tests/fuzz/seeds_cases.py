@@ -102,13 +102,16 @@ def _own(image: Array, window: dict[str, Any]) -> Iterator[Any]:
     four = [np.ones(4, "f4")] * 4
     yield "FusedBatchNormalization", [image, *four], 1, relu, OWN
     yield "FusedInstanceNormalization", [image, *four[:2]], 1, relu, OWN
-    byte, scale, zero = np.full((1, 4, 5, 5), 9, np.uint8), np.array(0.1, "f4"), np.uint8(3)
-    quantised = [byte, scale, np.array(zero)]
-    filters = [np.ones((6, 4, 2, 2), np.int8), scale, np.array(1, np.int8), *quantised[1:]]
-    yield "FusedQLinearConv", [*quantised, *filters], 1, window, OWN
-    matrix = [np.ones((2, 3), np.uint8), scale, np.array(zero)]
-    other = [np.ones((3, 4), np.int8), scale, np.array(1, np.int8), *quantised[1:]]
-    yield "FusedQLinearMatMul", [*matrix, *other], 1, {}, OWN
+    scale, zero = np.array(0.1, "f4"), np.array(3, np.uint8)
+    bound = {"low": 3, "high": 200}
+    filters = np.arange(-24, 24, dtype=np.int8).reshape(6, 2, 2, 2)
+    byte = np.arange(100, dtype=np.uint8).reshape(1, 4, 5, 5)
+    by_filter = [filters, np.ones(6, "f4"), np.zeros(6, np.int8)]
+    operands = [byte, scale, zero, *by_filter, scale, zero, np.arange(6, dtype=np.int32)]
+    yield "FusedQLinearConv", operands, 1, conv | bound, OWN
+    columns = [filters.reshape(6, 8), np.ones(6, "f4"), np.zeros(6, np.int8)]
+    operands = [byte.reshape(-1)[:80].reshape(10, 8), scale, zero, *columns, scale, zero, _f(6)]
+    yield "FusedQLinearMatMul", operands, 1, bound | {"transB": 1}, OWN
     yield "ChannelShuffle", [image], 1, {"groups": 2}, OWN
     yield "ToLayout", [image], 1, {}, OWN
     yield "Reinterpret", [image], 1, {}, OWN

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 import lanewise as lw
-from tests.ops.quantised import ISAS, MS, Array, bytes_of
+from tests.ops.quantised import ISAS, MS, Array, bytes_of, model_of
 
 # How far past a tie float32's rounding may take a number of up to 2^8 steps.
 TIE = 2.0**-10
@@ -308,3 +308,14 @@ def test_what_the_rule_does_not_cover_stays() -> None:
     loaded = lw.load(model)
     feed = {**graph.feed, "c0": np.array(scale)}
     assert "Mul" in {layer.op for layer in loaded.profile(feed).layers}
+
+
+@pytest.mark.parametrize(("low", "high"), [(-129, 255), (0, 256), (7, 6)])
+def test_bounds_are_bytes(low: int, high: int) -> None:
+    one, zero = np.array(1, np.float32), np.array(0, np.uint8)
+    arrays = {"a": np.zeros((2, 3), np.uint8), "as": one, "az": zero}
+    arrays |= {"b": np.zeros((3, 4), np.uint8), "bs": one, "bz": zero, "ys": one, "yz": zero}
+    bounds = {"low": low, "high": high}
+    model = model_of("FusedQLinearMatMul", arrays, "uint8", domain="lanewise", **bounds)
+    with pytest.raises(lw.ModelError, match="low <= high <= 255"):
+        lw.load(model).run(arrays)
