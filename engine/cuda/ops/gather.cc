@@ -26,6 +26,23 @@ int fault_of_index(const CudaLowerContext& c) {
   return c.fault("'indices' has an index outside the input of shape " + c.shape(0).str());
 }
 
+template <class Call>
+Step gather_step(const CudaLowerContext& c, const Call& p, const char* name) {
+  const Kernel kernel = kernel_of(c, name);
+  const int fault = fault_of_index(c);
+  Step step;
+  step.algorithm = "gather";
+  step.run = [=](const RunContext& run) {
+    Call now = p;
+    now.x = run.inputs[0];
+    now.indices = run.inputs[1];
+    now.y = run.outputs[0];
+    now.check = {fault_of(run), fault};
+    kernel.launch(run, blocks_for(now.elements, kThreads), {kThreads}, 0, now);
+  };
+  return step;
+}
+
 Step lower_gather(CudaLowerContext& c) {
   const Shape& x = c.shape(0);
   const int axis = c.attr_axis(x.rank());
@@ -36,19 +53,7 @@ Step lower_gather(CudaLowerContext& c) {
   p.axis = static_cast<int>(x[axis]);
   p.inner = divisor_of(counted(c, x.elements(axis + 1, x.rank())));
   p.count = divisor_of(counted(c, c.shape(1).elements()));
-  const Kernel kernel = kernel_of(c, "gather_");
-  const int fault = fault_of_index(c);
-  Step step;
-  step.algorithm = "gather";
-  step.run = [=](const RunContext& run) {
-    GatherCall now = p;
-    now.x = run.inputs[0];
-    now.indices = run.inputs[1];
-    now.y = run.outputs[0];
-    now.check = {fault_of(run), fault};
-    kernel.launch(run, blocks_for(now.elements, kThreads), {kThreads}, 0, now);
-  };
-  return step;
+  return gather_step(c, p, "gather_");
 }
 
 ElementsCall elements_call(const CudaLowerContext& c) {
@@ -71,19 +76,7 @@ ElementsCall elements_call(const CudaLowerContext& c) {
 
 Step lower_gather_elements(CudaLowerContext& c) {
   const ElementsCall p = elements_call(c);
-  const Kernel kernel = kernel_of(c, "gather_elements_");
-  const int fault = fault_of_index(c);
-  Step step;
-  step.algorithm = "gather";
-  step.run = [=](const RunContext& run) {
-    ElementsCall now = p;
-    now.x = run.inputs[0];
-    now.indices = run.inputs[1];
-    now.y = run.outputs[0];
-    now.check = {fault_of(run), fault};
-    kernel.launch(run, blocks_for(now.elements, kThreads), {kThreads}, 0, now);
-  };
-  return step;
+  return gather_step(c, p, "gather_elements_");
 }
 
 // Copies input 0 to the result, unless they share memory, and lets `scatter` write into it.
@@ -136,19 +129,7 @@ TuplesCall tuples_call(const CudaLowerContext& c, int batch) {
 
 Step lower_gather_nd(CudaLowerContext& c) {
   const TuplesCall p = tuples_call(c, static_cast<int>(c.attr_int("batch_dims")));
-  const Kernel kernel = kernel_of(c, "gather_tuples_");
-  const int fault = fault_of_index(c);
-  Step step;
-  step.algorithm = "gather";
-  step.run = [=](const RunContext& run) {
-    TuplesCall now = p;
-    now.x = run.inputs[0];
-    now.indices = run.inputs[1];
-    now.y = run.outputs[0];
-    now.check = {fault_of(run), fault};
-    kernel.launch(run, blocks_for(now.elements, kThreads), {kThreads}, 0, now);
-  };
-  return step;
+  return gather_step(c, p, "gather_tuples_");
 }
 
 // Without a batch: tuples address the whole of the input.
