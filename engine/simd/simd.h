@@ -65,9 +65,8 @@ LANEWISE_INLINE void store_first(float* p, F32 v, int n) {
 // Lane i of the result is v[index[i]]; indices lie in [0, kLanes).
 LANEWISE_INLINE F32 permute(F32 v, I32 index) {
 #if defined(LANEWISE_ISA_AVX512)
-  return reinterpret_cast<F32>(
-      _mm512_maskz_permutexvar_ps(0xffff, reinterpret_cast<__m512i>(index),
-                                  reinterpret_cast<__m512>(v)));
+  return reinterpret_cast<F32>(_mm512_maskz_permutexvar_ps(0xffff, reinterpret_cast<__m512i>(index),
+                                                           reinterpret_cast<__m512>(v)));
 #elif defined(LANEWISE_ISA_AVX2)
   return reinterpret_cast<F32>(
       _mm256_permutevar8x32_ps(reinterpret_cast<__m256>(v), reinterpret_cast<__m256i>(index)));
