@@ -25,54 +25,39 @@ ISAS = {
 }
 
 
-def ops_index(sources: list[Path]) -> str:
-    """The table of operator tables."""
+def tables_index(sources: list[Path], space: str, table: str, suffix: str, header: str) -> str:
+    """The table of the tables that the files define."""
     names = sorted(
-        f"{source.stem}_ops"
+        f"{source.stem}_{suffix}"
         for source in sources
-        if f"const OpTable {source.stem}_ops" in source.read_text(encoding="utf-8")
+        if f"const {table} {source.stem}_{suffix}" in source.read_text(encoding="utf-8")
     )
-    externs = "\n".join(f"extern const OpTable {name};" for name in names)
+    externs = "\n".join(f"extern const {table} {name};" for name in names)
     entries = ",\n    ".join(f"&{name}" for name in names)
-    return f"""// Generated from the files of engine/ops.
-#include "engine/graph/op.h"
+    return f"""// Generated from the files that define a table.
+#include "{header}"
 
-namespace lanewise {{
+namespace {space} {{
 {externs}
 namespace {{
-const OpTable* const kTables[] = {{
+const {table}* const kTables[] = {{
     {entries},
 }};
 }}  // namespace
-extern const std::span<const OpTable* const> kOpTables;
-const std::span<const OpTable* const> kOpTables = kTables;
-}}  // namespace lanewise
+extern const std::span<const {table}* const> k{table}s;
+const std::span<const {table}* const> k{table}s = kTables;
+}}  // namespace {space}
 """
+
+
+def ops_index(sources: list[Path]) -> str:
+    """The table of operator tables."""
+    return tables_index(sources, "lanewise", "OpTable", "ops", "engine/graph/op.h")
 
 
 def cuda_ops_index(sources: list[Path]) -> str:
     """The table of tables of lowerings to CUDA."""
-    names = sorted(
-        f"{source.stem}_cuda_ops"
-        for source in sources
-        if f"const CudaOpTable {source.stem}_cuda_ops" in source.read_text(encoding="utf-8")
-    )
-    externs = "\n".join(f"extern const CudaOpTable {name};" for name in names)
-    entries = ",\n    ".join(f"&{name}" for name in names)
-    return f"""// Generated from the files of engine/cuda/ops.
-#include "engine/cuda/op.h"
-
-namespace lanewise::cuda {{
-{externs}
-namespace {{
-const CudaOpTable* const kTables[] = {{
-    {entries},
-}};
-}}  // namespace
-extern const std::span<const CudaOpTable* const> kCudaOpTables;
-const std::span<const CudaOpTable* const> kCudaOpTables = kTables;
-}}  // namespace lanewise::cuda
-"""
+    return tables_index(sources, "lanewise::cuda", "CudaOpTable", "cuda_ops", "engine/cuda/op.h")
 
 
 def cuda_sources_index(sources: list[Path]) -> str:

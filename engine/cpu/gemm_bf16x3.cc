@@ -139,20 +139,16 @@ class Block {
   }
 
   void run_pass(std::int64_t pass) {
-    const bool whole = whole_taps(plan_);
-    for (std::int64_t group = 0; group < (whole ? 1 : groups_); ++group) {
-      const kernels::Bf16x3Rows rows = rows_of(group, pass);
-      if (whole) {
-        plan_.bf16x3->cut_rows(rows);
-      } else {
-        cut_gathered(rows);
-      }
+    const kernels::Bf16x3Rows rows = rows_of(0, pass);
+    const kernels::Bf16x3Rows* rest = nullptr;
+    if (whole_taps(plan_)) {
+      plan_.bf16x3->cut_rows(rows);
+      rest = &rows;  // cut beside the first panel
+    } else {
+      for (std::int64_t group = 0; group < groups_; ++group) cut_gathered(rows_of(group, pass));
     }
-    const kernels::Bf16x3Rows rest = rows_of(0, pass);
-    for (std::int64_t panel = begin_; panel < end_; ++panel) {
-      const bool cuts = whole && panel == begin_;
-      run_panel(pass, panel, cuts ? &rest : nullptr);
-    }
+    for (std::int64_t panel = begin_; panel < end_; ++panel)
+      run_panel(pass, panel, panel == begin_ ? rest : nullptr);
   }
 
   void run_panel(std::int64_t pass, std::int64_t panel, const kernels::Bf16x3Rows* rest) {

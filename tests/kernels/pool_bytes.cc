@@ -15,16 +15,7 @@ void test_max(Case& c, const Window& w, void (*kernel)(const kernels::PoolRow<T>
   r.in = c.filled<T>(w.image(), [&](std::int64_t) {
     return static_cast<T>(c.pick(Limits::min(), Limits::max()));
   });
-  r.row_count = static_cast<std::int64_t>(w.rows.size());
-  r.rows = c.filled<std::int64_t>(
-      r.row_count, [&](std::int64_t i) { return w.rows[static_cast<std::size_t>(i)]; });
-  r.width = w.width;
-  r.channels = w.channels;
-  r.out_width = w.out_width;
-  r.kernel = w.kernel;
-  r.stride = w.stride;
-  r.dilation = w.dilation;
-  r.pad = w.pad;
+  place_window(c, w, r);
   r.out = c.room<T>(w.out_width * w.channels);
   kernel(r);
   for (std::int64_t at = 0; at < w.out_width * w.channels; ++at) {

@@ -45,16 +45,7 @@ void test_pool_f32(Case& c) {
   r.in = c.filled<float>(w.image(), [&](std::int64_t) {
     return nan && c.pick(0, 3) == 0 ? std::numeric_limits<float>::quiet_NaN() : c.number();
   });
-  r.rows = c.filled<std::int64_t>(
-      row_count, [&](std::int64_t i) { return w.rows[static_cast<std::size_t>(i)]; });
-  r.row_count = row_count;
-  r.width = w.width;
-  r.channels = w.channels;
-  r.out_width = w.out_width;
-  r.kernel = w.kernel;
-  r.stride = w.stride;
-  r.dilation = w.dilation;
-  r.pad = w.pad;
+  place_window(c, w, r);
   r.counted_rows = row_count + c.pick(0, 2);
   const std::int64_t margin = c.flip() ? w.pad : 0;
   r.counted_begin = -margin;

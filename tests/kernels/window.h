@@ -40,4 +40,19 @@ inline Window draw_window(Case& c, std::int64_t lanes) {
   return w;
 }
 
+// The window's rows and measures in a call of a pooling kernel.
+template <class Row>
+void place_window(Case& c, const Window& w, Row& r) {
+  r.row_count = static_cast<std::int64_t>(w.rows.size());
+  r.rows = c.filled<std::int64_t>(
+      r.row_count, [&](std::int64_t i) { return w.rows[static_cast<std::size_t>(i)]; });
+  r.width = w.width;
+  r.channels = w.channels;
+  r.out_width = w.out_width;
+  r.kernel = w.kernel;
+  r.stride = w.stride;
+  r.dilation = w.dilation;
+  r.pad = w.pad;
+}
+
 }  // namespace lanewise::testing

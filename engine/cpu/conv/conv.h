@@ -53,6 +53,9 @@ struct ConvAlgorithm {
   std::string_view name;
   ConvOffer (*offer)(const ConvProblem&, const LowerContext&);
   Step (*build)(const ConvProblem&, const LowerContext&);
+  // A last reason against it, or "": asked of the cheapest alone, as it takes a look at the
+  // weights.
+  std::string (*object)(const LowerContext&) = nullptr;
 };
 
 // The algorithm that c.force() names where it accepts, else the cheapest that does; Step::refused

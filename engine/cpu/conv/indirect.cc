@@ -233,8 +233,6 @@ ConvOffer offer_cost(const ConvProblem& p, const LowerContext& c, Kind kind) {
     std::string reason = refuse_bf16x3(plan.gemm, c, p.batch * p.out_pixels());
     if (!reason.empty()) return ConvOffer::refuse(std::move(reason));
     if (c.content(1) == nullptr) return ConvOffer::refuse("the weights are not constant");
-    if (!finite_for_bf16x3(*c.content(1), c.isa()))
-      return ConvOffer::refuse("the weights are not all finite");
     const double compute = groups * bf16x3_cycles(plan.gemm, rows);
     return {std::max(compute, weight_cycles(p)), ""};
   }
@@ -268,6 +266,10 @@ ConvOffer offer_rows(const ConvProblem& p, const LowerContext& c) {
   return offer_cost(p, c, {true, kBf16x3});
 }
 
+std::string object_to_weights(const LowerContext& c) {
+  return finite_for_bf16x3(*c.content(1), c.isa()) ? "" : "the weights are not all finite";
+}
+
 template <bool kTapRows, bool kBf16x3>
 Step build_kind(const ConvProblem& p, const LowerContext& c) {
   return build(p, c, {kTapRows, kBf16x3});
@@ -277,17 +279,23 @@ Step build_kind(const ConvProblem& p, const LowerContext& c) {
 
 const ConvAlgorithm conv_pointwise = {
     .name = "pointwise", .offer = offer_pointwise<false>, .build = build_kind<false, false>};
-const ConvAlgorithm conv_pointwise_bf16x3 = {
-    .name = "pointwise bf16x3", .offer = offer_pointwise<true>, .build = build_kind<false, true>};
+const ConvAlgorithm conv_pointwise_bf16x3 = {.name = "pointwise bf16x3",
+                                             .offer = offer_pointwise<true>,
+                                             .build = build_kind<false, true>,
+                                             .object = object_to_weights};
 
 const ConvAlgorithm conv_direct = {
     .name = "direct", .offer = offer_direct<false>, .build = build_kind<false, false>};
-const ConvAlgorithm conv_direct_bf16x3 = {
-    .name = "direct bf16x3", .offer = offer_direct<true>, .build = build_kind<false, true>};
+const ConvAlgorithm conv_direct_bf16x3 = {.name = "direct bf16x3",
+                                          .offer = offer_direct<true>,
+                                          .build = build_kind<false, true>,
+                                          .object = object_to_weights};
 
 const ConvAlgorithm conv_rows = {
     .name = "direct by rows", .offer = offer_rows<false>, .build = build_kind<true, false>};
-const ConvAlgorithm conv_rows_bf16x3 = {
-    .name = "direct by rows bf16x3", .offer = offer_rows<true>, .build = build_kind<true, true>};
+const ConvAlgorithm conv_rows_bf16x3 = {.name = "direct by rows bf16x3",
+                                        .offer = offer_rows<true>,
+                                        .build = build_kind<true, true>,
+                                        .object = object_to_weights};
 
 }  // namespace lanewise

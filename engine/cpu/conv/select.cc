@@ -1,4 +1,5 @@
 // Chooses a convolution's algorithm, and changes layouts around it where the planner did not.
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <utility>
@@ -28,6 +29,22 @@ StridedCopy layout_copy(const Shape& shape, DType dtype, Layout from, Layout to,
     dims.push_back({shape[i], in[at], out[at]});
   }
   return StridedCopy(std::move(dims), dtype, isa);
+}
+
+using Offers = std::vector<std::pair<const ConvAlgorithm*, ConvOffer>>;
+
+// The cheapest that neither refuses nor objects to the weights; ties go to the first.
+const ConvAlgorithm* choose(Offers& offers, const LowerContext& c) {
+  const auto cost = [](const auto& each) {
+    return each.second.refusal.empty() ? each.second.cost : std::numeric_limits<double>::infinity();
+  };
+  while (true) {
+    const auto best = std::min_element(
+        offers.begin(), offers.end(),
+        [&](const auto& one, const auto& other) { return cost(one) < cost(other); });
+    if (best->first->object != nullptr) best->second.refusal = best->first->object(c);
+    if (best->second.refusal.empty()) return best->first;
+  }
 }
 
 }  // namespace
@@ -109,9 +126,7 @@ Step lower_conv(const ConvProblem& problem, const LowerContext& c) {
   if (c.dtype(0) != DType::kFloat32 || (c.force() == "generic" && !fused)) {
     return lower_conv_generic(problem, c);
   }
-  const ConvAlgorithm* best = nullptr;
-  double best_cost = std::numeric_limits<double>::infinity();
-  std::vector<std::pair<const ConvAlgorithm*, ConvOffer>> offers;
+  Offers offers;
   ConvProblem asked = problem;
   // A sample's bits must not depend on how many others come with it: the choice does not look.
   if (c.numerics() == Numerics::kReproducible) asked.batch = 1;
@@ -119,12 +134,9 @@ Step lower_conv(const ConvProblem& problem, const LowerContext& c) {
     ConvOffer offer = algorithm->offer(asked, c);
     // A forced algorithm is taken wherever it can run.
     if (c.force() == algorithm->name) offer.cost = -1.0;
-    if (offer.refusal.empty() && offer.cost < best_cost) {
-      best = algorithm;
-      best_cost = offer.cost;
-    }
     offers.emplace_back(algorithm, std::move(offer));
   }
+  const ConvAlgorithm* best = choose(offers, c);
   Step step = with_channels_last(best->build(problem, c), c, {0, 3});
   step.algorithm = best->name;
   for (const auto& [algorithm, offer] : offers) {

@@ -34,22 +34,6 @@ struct Heuristic {
 constexpr std::uint64_t kAlgorithm = 0x5eed;
 constexpr std::size_t kWorkspace = 4096;
 
-template <class T>
-int make(void** result, T value) {
-  const Locked lock(state().mutex);
-  *result = new T(value);
-  state().descriptors.insert(*result);
-  return 0;
-}
-
-template <class T>
-int drop(void* object) {
-  const Locked lock(state().mutex);
-  if (state().descriptors.erase(object) == 0) return misuse("a description destroyed twice");
-  delete static_cast<T*>(object);
-  return 0;
-}
-
 Type type_of(int code) {
   return code == 2 ? Type::kFloat16 : code == 14 ? Type::kBFloat16 : Type::kFloat32;
 }

@@ -54,22 +54,6 @@ struct Choice {
   int reserved[3];
 };
 
-template <class T>
-int make(void** result) {
-  const Locked lock(state().mutex);
-  *result = new T;
-  state().descriptors.insert(*result);
-  return 0;
-}
-
-template <class T>
-int drop(void* object) {
-  const Locked lock(state().mutex);
-  if (state().descriptors.erase(object) == 0) return misuse("a description destroyed twice");
-  delete static_cast<T*>(object);
-  return 0;
-}
-
 Type type_of(int code) {
   return code == 2 ? Type::kFloat16 : code == 9 ? Type::kBFloat16 : Type::kFloat32;
 }

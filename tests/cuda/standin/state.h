@@ -47,6 +47,22 @@ int misuse(const std::string& what);
 // The result that a call must give because the test wants the device lost, else 0.
 int lost();
 
+// Descriptions that a library makes and destroys for its caller.
+template <class T>
+int make(void** result, T value = {}) {
+  const std::lock_guard lock(state().mutex);
+  *result = new T(value);
+  state().descriptors.insert(*result);
+  return 0;
+}
+template <class T>
+int drop(void* object) {
+  const std::lock_guard lock(state().mutex);
+  if (state().descriptors.erase(object) == 0) return misuse("a description destroyed twice");
+  delete static_cast<T*>(object);
+  return 0;
+}
+
 // Whether [pointer, pointer + bytes) lies in one live block.
 bool on_device(const void* pointer, std::size_t bytes);
 bool in_pinned(const void* pointer, std::size_t bytes);
